@@ -1,0 +1,32 @@
+"""Names of the vector stores, and the aliases people type."""
+
+from __future__ import annotations
+
+import re
+
+STORE_PROVIDERS = (
+    "qdrant-local",
+    "qdrant-remote",
+    "chromadb-local",
+    "chromadb-remote",
+    "postgresql",
+    "mongodb",
+)
+_ALIASES = {
+    "qdrant": "qdrant-remote",
+    "chroma": "chromadb-remote",
+    "chromadb": "chromadb-remote",
+    "postgres": "postgresql",
+    "pgvector": "postgresql",
+    "mongo": "mongodb",
+    "mongodb-remote": "mongodb",
+}
+
+
+def canonical_provider(name: str) -> str:
+    """The canonical name for what a person typed; an unknown name comes back as it is, in lower case.
+
+    Unknown names may belong to a third-party store, so the registry judges them.
+    """
+    plain = re.sub(r"[\s_]+", "-", name.strip().lower())
+    return _ALIASES.get(plain, plain)

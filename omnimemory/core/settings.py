@@ -1,0 +1,191 @@
+"""Every setting, its environment variable, its default. Nothing else reads the environment.
+
+A variable may also stand in a ``.env`` file of the working directory; the environment wins.
+An empty variable counts as unset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from omnimemory.core.errors import ConfigError
+from omnimemory.core.scoring import ScoringWeights
+from omnimemory.core.providers import canonical_provider
+
+
+def _threshold(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return None
+    return value
+
+
+Threshold = Annotated[Annotated[float, Field(ge=-1, le=1)] | None, BeforeValidator(_threshold)]
+CompositeThreshold = Annotated[Annotated[float, Field(ge=0, le=2)] | None, BeforeValidator(_threshold)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _env(name: str, default: Any, **limits: Any) -> Any:
+    return Field(default=default, validation_alias=name, **limits)
+
+
+class Settings(BaseSettings):
+    """All settings. Build with ``Settings.load`` so that what is wrong reads as a ``ConfigError``.
+
+    A threshold of None is ``auto``: calibrated for the embedder, as cosine scales do not transfer.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True, populate_by_name=True
+    )
+
+    # Chat model; none configured means the extractive agents.
+    llm_api_key: SecretStr | None = _env("LLM_API_KEY", None)
+    llm_provider: str | None = _env("LLM_PROVIDER", None)
+    llm_model: str | None = _env("LLM_MODEL", None)
+    llm_base_url: str | None = _env("LLM_BASE_URL", None)
+    llm_temperature: float = _env("LLM_TEMPERATURE", 0.4, ge=0, le=2)
+    llm_max_tokens: int = _env("LLM_MAX_TOKENS", 3000, ge=1)
+    llm_top_p: float = _env("LLM_TOP_P", 0.9, gt=0, le=1)
+    llm_timeout: float = _env("LLM_TIMEOUT", 120, gt=0)
+
+    # Embedder; none configured means wordllama's bundled weights.
+    embedding_api_key: SecretStr | None = _env("EMBEDDING_API_KEY", None)
+    embedding_provider: str | None = _env("EMBEDDING_PROVIDER", None)
+    embedding_model: str | None = _env("EMBEDDING_MODEL", None)
+    embedding_base_url: str | None = _env("EMBEDDING_BASE_URL", None)
+    embedding_dimensions: PositiveInt | None = _env("EMBEDDING_DIMENSIONS", None)
+    embedding_encoding_format: Literal["base64", "float"] = _env("EMBEDDING_ENCODING_FORMAT", "base64")
+    embedding_timeout: float = _env("EMBEDDING_TIMEOUT", 600, gt=0)
+    embedding_batch_size: int = _env("EMBEDDING_BATCH_SIZE", 256, ge=1)
+    embedding_max_tokens: int = _env("EMBEDDING_MAX_TOKENS", 8000, ge=16)
+    embedding_cache_size: int = _env("OMNIMEMORY_EMBEDDING_CACHE_SIZE", 20_000, ge=0)
+    embedding_cache_ttl: float = _env("OMNIMEMORY_EMBEDDING_CACHE_TTL", 86_400, gt=0)
+
+    # Where things are kept.
+    provider: Annotated[str, BeforeValidator(canonical_provider)] = _env(
+        "OMNI_MEMORY_PROVIDER", "qdrant-local"
+    )
+    home: Path = Field(
+        default_factory=lambda: user_data_path("omnimemory", appauthor=False),
+        validation_alias="OMNIMEMORY_HOME",
+    )
+    ledger_url: str | None = _env("OMNIMEMORY_LEDGER_URL", None)
+    ledger_synchronous: Literal["FULL", "NORMAL"] = _env("OMNIMEMORY_LEDGER_SYNCHRONOUS", "FULL")
+    max_connections: int = _env("OMNIMEMORY_VECTOR_DB_MAX_CONNECTIONS", 10, ge=1)
+    max_open_collections: int = _env("OMNIMEMORY_MAX_OPEN_COLLECTIONS", 64, ge=1)
+    qdrant_host: str | None = _env("QDRANT_HOST", None)
+    qdrant_port: int = _env("QDRANT_PORT", 6333, ge=1, le=65535)
+    chroma_host: str | None = _env("CHROMA_HOST", None)
+    chroma_port: int = _env("CHROMA_PORT", 8000, ge=1, le=65535)
+    chroma_auth_token: SecretStr | None = _env("CHROMA_AUTH_TOKEN", None)
+    chroma_client_type: str | None = _env("CHROMA_CLIENT_TYPE", None)
+    postgres_uri: SecretStr | None = _env("POSTGRES_URI", None)
+    mongo_uri: SecretStr | None = _env("MONGO_URI", None)
+
+    # Synthesis.
+    synthesis: bool = _env("OMNIMEMORY_SYNTHESIS", True)
+    default_max_messages: int = _env("OMNIMEMORY_DEFAULT_MAX_MESSAGES", 10, ge=1, le=1000)
+    batch_idle_seconds: float = _env("OMNIMEMORY_BATCH_IDLE_SECONDS", 300, gt=0)
+    note_instructions: str | None = _env("OMNIMEMORY_NOTE_INSTRUCTIONS", None)
+    worker_concurrency: int = _env("OMNIMEMORY_WORKER_CONCURRENCY", 32, ge=1)
+    task_attempts: int = _env("OMNIMEMORY_TASK_ATTEMPTS", 5, ge=1)
+    task_timeout: float = _env("OMNIMEMORY_TASK_TIMEOUT", 600, gt=0)
+    retry_base_seconds: float = _env("OMNIMEMORY_RETRY_BASE_SECONDS", 1.0, gt=0)
+    retry_cap_seconds: float = _env("OMNIMEMORY_RETRY_CAP_SECONDS", 300.0, gt=0)
+    lease_seconds: float = _env("OMNIMEMORY_LEASE_SECONDS", 30, gt=0)
+
+    # Recall.
+    n_results: int = _env("OMNIMEMORY_N_RESULTS", 5, ge=1, le=1000)
+    recall_threshold: Threshold = _env("OMNIMEMORY_RECALL_THRESHOLD", None)
+    composite_threshold: CompositeThreshold = _env("OMNIMEMORY_COMPOSITE_SCORE_THRESHOLD", None)
+    link_threshold: Threshold = _env("OMNIMEMORY_LINK_THRESHOLD", None)
+    query_embedding_timeout: float = _env("OMNIMEMORY_QUERY_EMBEDDING_TIMEOUT", 5, gt=0)
+    dense_weight: float = _env("OMNIMEMORY_DENSE_WEIGHT", 0.5, ge=0, le=1)
+    recency_weight: float = _env("OMNIMEMORY_RECENCY_WEIGHT", 0.1, ge=0)
+    importance_weight: float = _env("OMNIMEMORY_IMPORTANCE_WEIGHT", 0.1, ge=0)
+    recency_hours: float = _env("OMNIMEMORY_RECENCY_HOURS", 10950, gt=0)
+
+    # Limits.
+    max_message_chars: int = _env("OMNIMEMORY_MAX_MESSAGE_CHARS", 200_000, ge=1)
+    max_messages_per_call: int = _env("OMNIMEMORY_MAX_MESSAGES_PER_CALL", 10_000, ge=1)
+    max_query_chars: int = _env("OMNIMEMORY_MAX_QUERY_CHARS", 200_000, ge=1)
+
+    # Webhooks.
+    webhook_attempts: int = _env("OMNIMEMORY_WEBHOOK_ATTEMPTS", 3, ge=1)
+    webhook_base_seconds: float = _env("OMNIMEMORY_WEBHOOK_BASE_SECONDS", 1.0, gt=0)
+    webhook_timeout: float = _env("OMNIMEMORY_WEBHOOK_TIMEOUT", 10.0, gt=0)
+    webhook_secret: SecretStr | None = _env("OMNIMEMORY_WEBHOOK_SECRET", None)
+    webhook_allow_private: bool = _env("OMNIMEMORY_WEBHOOK_ALLOW_PRIVATE", False)
+
+    # Observability.
+    metrics_server: bool = _env("OMNIMEMORY_ENABLE_METRICS_SERVER", False)
+    metrics_port: int = _env("OMNIMEMORY_METRICS_PORT", 9001, ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _env("LOG_LEVEL", "INFO")
+    log_dir: Path | None = _env("LOG_DIR", None)
+
+    @classmethod
+    def load(cls, overrides: Mapping[str, object] | None = None) -> Settings:
+        """The settings from arguments (by field name), the environment and ``.env``, in this order.
+
+        Raises:
+            ConfigError: naming each wrong variable and showing a right value.
+        """
+        given = cast("dict[str, Any]", dict(overrides or {}))
+        if unknown := sorted(set(given) - set(cls.model_fields)):
+            raise ConfigError(f"no such setting: {', '.join(unknown)}; known: {', '.join(cls.model_fields)}")
+        try:
+            return cls(**given)
+        except (ValidationError, SettingsError) as exc:
+            raise ConfigError(_explain(exc)) from exc
+
+    @property
+    def scoring(self) -> ScoringWeights:
+        return ScoringWeights(
+            recency_weight=self.recency_weight,
+            importance_weight=self.importance_weight,
+            recency_hours=self.recency_hours,
+            dense_weight=self.dense_weight,
+        )
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a field of ``Settings``."""
+    return str(Settings.model_fields[field].validation_alias)
+
+
+_VARIABLES = {variable_of(field): info for field, info in Settings.model_fields.items()}
+_EXAMPLES = {
+    "OMNIMEMORY_RECALL_THRESHOLD": "auto, or 0.3",
+    "OMNIMEMORY_COMPOSITE_SCORE_THRESHOLD": "auto, or 0.5",
+    "OMNIMEMORY_LINK_THRESHOLD": "auto, or 0.7",
+    "OMNIMEMORY_HOME": "a folder's path",
+    "EMBEDDING_DIMENSIONS": "1536",
+}
+
+
+def _explain(error: ValidationError | SettingsError) -> str:
+    if isinstance(error, SettingsError):
+        return f"the environment cannot be read: {error}"
+    lines = []
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0]) if item["loc"] else ""
+        variable = (
+            name if name in _VARIABLES else variable_of(name) if name in Settings.model_fields else name
+        )
+        info = _VARIABLES.get(variable)
+        default = None if info is None or info.default_factory is not None else info.default
+        example = _EXAMPLES.get(variable) or (None if default is None else str(default))
+        hint = f"; a right value is {variable}={example}" if example else ""
+        given = (
+            ""
+            if "KEY" in variable or "SECRET" in variable or "URI" in variable
+            else f" (got {item['input']!r})"
+        )
+        lines.append(f"{variable}: {item['msg'].removeprefix('Value error, ')}{given}{hint}")
+    return "; ".join(lines)

@@ -1,0 +1,306 @@
+"""The analyser: text in, index words out. One for documents and queries, for every store. Pure.
+
+Language is told by script and, within Latin script, by counting function words. A text with
+no clear majority over English counts as English, so that names, code and short phrases get
+the same stems wherever they stand; ``query_tokens`` bridges what is left.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Protocol
+
+import snowballstemmer  # type: ignore[import-untyped]  # ships no types
+
+from omnimemory.core.function_words import FUNCTION_WORDS, HAN_FUNCTION_CHARACTERS
+
+ANALYSER = "unicode-1"
+"""Fingerprint of the analyser's behaviour: any change of the tokens it gives changes it."""
+
+LATIN_LANGUAGES = ("en", "de", "es", "fr", "it", "pt", "nl", "sv")
+
+_STEMMERS = {
+    "en": "english", "de": "german", "es": "spanish", "fr": "french", "it": "italian", "pt": "portuguese",
+    "nl": "dutch", "sv": "swedish", "ru": "russian", "ar": "arabic", "hi": "hindi", "el": "greek",
+    "hy": "armenian", "ta": "tamil",
+}  # fmt: skip
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u1049\u1050-\u109f\u1780-\u17d3"  # Thai, Lao, Burmese, Khmer
+    "\u1100-\u11ff\uac00-\ud7af"  # Hangul
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"  # kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+)
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_MARKS = (  # combining marks: letters to a reader, not to Python's \w
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1-\u05c2\u05c4-\u05c5\u05c7\u0610-\u061a"
+    "\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7-\u06e8\u06ea-\u06ed\u0900-\u0963\u0966-\u0dff"
+)
+_LETTER = rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])"
+_WORD = re.compile(rf"[{_UNSPACED}]+|\d{{1,3}}(?:,\d{{3}})+(?!\d)|c\+\+|[cf]\#|{_LETTER}+(?:'{_LETTER}+)*")
+_ASCII_WORD = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)|c\+\+|[cf]#|[a-z0-9]+(?:'[a-z0-9]+)*")
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
+_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'", "\u0060": "'"})
+_ELIDED = re.compile("[ldjcnsmt]|(?:lors|puis|jus)?qu|dell|all|nell|sull|dall|coll|un|quest|quell")
+_CONTRACTED = re.compile("s|re|ve|ll|d|m|em")
+_SCRIPTS = (
+    ("ja", re.compile("[\u3041-\u309f\u30a1-\u30ff]")),
+    ("zh", _HAN),
+    ("ko", re.compile("[\u1100-\u11ff\uac00-\ud7af]")),
+    ("ru", re.compile("[\u0400-\u052f]")),
+    ("ar", re.compile("[\u0600-\u06ff\u0750-\u077f]")),
+    ("hi", re.compile("[\u0900-\u097f]")),
+    ("el", re.compile("[\u0370-\u03ff]")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+    ("hy", re.compile("[\u0530-\u058f]")),
+    ("ta", re.compile("[\u0b80-\u0bff]")),
+    ("th", re.compile("[\u0e00-\u0e7f]")),
+    ("lo", re.compile("[\u0e80-\u0eff]")),
+    ("my", re.compile("[\u1000-\u109f]")),
+    ("km", re.compile("[\u1780-\u17ff]")),
+)
+_LATIN = re.compile("[a-z\u00df-\u024f]")
+_TELLTALES = {"ñ": "es", "¿": "es", "¡": "es", "ß": "de", "ã": "pt", "õ": "pt", "å": "sv", "œ": "fr"}
+
+
+class _Stemmer(Protocol):
+    def stemWord(self, word: str) -> str: ...
+
+
+def tokens(text: str, *, language: str | None = None) -> tuple[str, ...]:
+    """The index words of a text, in order, with repetitions.
+
+    NFKC, case folded; function words left out; stems of the text's language (or of
+    ``language``, ISO 639-1), accents of Latin letters folded after stemming. Scripts without
+    spaces, and Korean, give overlapping character bigrams, Han characters also themselves
+    (many are words). Not empty unless the text holds no letter and no digit: a text of
+    function words alone keeps them.
+    """
+    words = _words(text)
+    return _index_words(words, language or _language_of(text, words)[0])
+
+
+def query_tokens(text: str) -> tuple[str, ...]:
+    """The distinct index words to look a query up by.
+
+    A query is short, so its language is less sure than a document's: the words that the
+    documents would hold had the text been taken for English are added, and when nothing told
+    the language, those of every Latin-script language. Words no document holds cost nothing.
+    """
+    words = _words(text)
+    language, clear = _language_of(text, words)
+    words = [word for word in words if _analysed(word, language)] or words
+    languages: tuple[str, ...] = (language,)
+    if language in LATIN_LANGUAGES:
+        languages = (language, "en") if clear else LATIN_LANGUAGES
+    return tuple(dict.fromkeys(word for each in languages for word in _index_words(words, each)))
+
+
+def detect_language(text: str) -> str:
+    """The ISO 639-1 code of the text's main language; "en" when nothing tells."""
+    return _language_of(text, _words(text))[0]
+
+
+def normalised(text: str) -> str:
+    """The form under which two texts are the same to a reader: for collapsing duplicates."""
+    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES).split())
+    start, end = 0, len(folded)
+    while start < end and not _speaks(folded[start]):
+        start += 1
+    while end > start and not _speaks(folded[end - 1]):
+        end -= 1
+    return folded[start:end] or folded
+
+
+def _speaks(character: str) -> bool:
+    """Whether a character at a text's edge is more than punctuation: not of categories P, Z and C."""
+    return unicodedata.category(character)[0] not in "PZC"
+
+
+def _words(text: str) -> list[str]:
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES))
+
+
+def _index_words(words: list[str], language: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for word in words:
+        found += _analysed(word, language)
+    if not found:
+        for word in words:
+            found += _analysed(word, language, keep=True)
+    return tuple(found)
+
+
+@lru_cache(maxsize=1 << 16)
+def _analysed(word: str, language: str, *, keep: bool = False) -> tuple[str, ...]:
+    """The index words of one word; () for a function word unless ``keep``."""
+    if word.isascii() and word.isdigit():
+        return (word.lstrip("0") or "0",)
+    if _is_unspaced(word):
+        return _bigrams(word, keep=keep)
+    if "," in word:
+        return (word.replace(",", ""),)
+    if "'" in word:
+        main = _without_apostrophe(word)
+        if not main and not keep:
+            return ()
+        word = main or word.replace("'", "")
+    if ordinal := _ORDINAL.fullmatch(word):
+        return (ordinal[1].lstrip("0") or "0",)
+    own = language if _LATIN.match(_folded(word)) else _script_of(word)
+    if not keep and _folded(word) in _stop_words(own):
+        return ()
+    stem = _stemmer(own).stemWord(word.replace("\u0451", "\u0435")) if own in _STEMMERS else word
+    return (_folded(stem) or word,)
+
+
+def _without_apostrophe(word: str) -> str:
+    """A contraction's or possessive's main word; "" where it is all grammar (``don't``)."""
+    head, _, tail = word.rpartition("'")
+    if tail == "t" and head.endswith("n"):
+        return ""
+    if _CONTRACTED.fullmatch(tail):
+        return head.replace("'", "")
+    if _ELIDED.fullmatch(head):
+        return tail
+    return word.replace("'", "")
+
+
+def _is_unspaced(word: str) -> bool:
+    return word[0] >= "\u0e00" and _UNSPACED_RUN.match(word) is not None
+
+
+_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]")
+
+
+def _bigrams(run: str, *, keep: bool) -> tuple[str, ...]:
+    if len(run) == 1:
+        return (run,) if keep or run not in HAN_FUNCTION_CHARACTERS else ()
+    pairs = [run[i : i + 2] for i in range(len(run) - 1)]
+    singles = [c for c in run if c not in HAN_FUNCTION_CHARACTERS and _HAN.match(c)]
+    return tuple(pairs + singles)
+
+
+@lru_cache(maxsize=1 << 16)
+def _folded(word: str) -> str:
+    """The word without the accents of Latin and Greek letters; other scripts' marks are letters."""
+    if word.isascii():
+        return word
+    kept: list[str] = []
+    for character in unicodedata.normalize("NFD", word):
+        if "\u0300" <= character <= "\u036f" and kept and kept[-1] < "\u0400":
+            continue
+        kept.append(character)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+@lru_cache(maxsize=32)
+def _stemmer(language: str) -> _Stemmer:
+    made: _Stemmer = snowballstemmer.stemmer(_STEMMERS[language])
+    return made
+
+
+@lru_cache(maxsize=32)
+def _stop_words(language: str) -> frozenset[str]:
+    return frozenset(_folded(word) for word in FUNCTION_WORDS.get(language, ()))
+
+
+@lru_cache(maxsize=1)
+def _votes() -> dict[str, tuple[str, ...]]:
+    """For each function word of a Latin-script language, the languages it speaks for."""
+    votes: dict[str, tuple[str, ...]] = {}
+    for language in LATIN_LANGUAGES:
+        for word in _stop_words(language):
+            votes[word] = (*votes.get(word, ()), language)
+    return votes
+
+
+def _language_of(text: str, words: list[str]) -> tuple[str, bool]:
+    """The main language, and whether the text tells it.
+
+    Within Latin script the language with most different function words, two at least; English on a tie.
+    """
+    script = "" if text.isascii() else _main_script(text)
+    if script:
+        return script, True
+    votes = _votes()
+    counts = dict.fromkeys(LATIN_LANGUAGES, 0)
+    for word in set(words):
+        for language in votes.get(_folded(word.partition("'")[0]), ()):
+            counts[language] += 1
+    if not text.isascii():
+        for character in text.casefold():
+            if character in _TELLTALES:
+                counts[_TELLTALES[character]] += 1
+    best, most = max(counts.items(), key=lambda item: item[1])
+    if most < 2:  # one word proves nothing: "die", "war" and "ya" are English too
+        return "en", counts["en"] > 0
+    return best, sum(count == most for count in counts.values()) == 1
+
+
+def _main_script(text: str) -> str:
+    """The language of the script most letters are of, "" for Latin; any kana makes Han Japanese."""
+    folded = text.casefold()
+    counts = {language: len(pattern.findall(folded)) for language, pattern in _SCRIPTS}
+    if counts["ja"]:
+        counts["ja"] += counts.pop("zh")
+    best, most = max(counts.items(), key=lambda item: item[1])
+    # a Han character carries about as much as two Latin letters
+    weight = 2 if best in ("zh", "ja", "ko") else 1
+    return best if most and most * weight >= len(_LATIN.findall(folded)) else ""
+
+
+@lru_cache(maxsize=1 << 12)
+def _script_of(word: str) -> str:
+    return next((language for language, pattern in _SCRIPTS if pattern.search(word)), "")
+
+
+_ABBREVIATION = re.compile(
+    r"[djs]r|m[rst]|mrs|prof|st|vs|etc|approx|dept|vol|inc|ltd|corp|gen|gov|sen|hon|capt|lt|col|sgt|jan|feb|apr"
+    r"|jun|jul|aug|sept?|oct|nov|dec|bzw|ca|usw|sog|ggf|nr|uds?|srta|s?ra|dra|mme|mlle|dhr|mevr|bijv|ph\.d"
+    r"|[^\W\d_](?:\.[^\W\d_])+|p\.ej|p\.ex|t\.ex|bl\.a|\u0433|\u0443\u043b"
+)
+_LINE = re.compile(r"\s*[\r\n\u2028\u2029]+\s*")
+_BULLET = re.compile(r"^(?:[-*+\u2022\u2023\u25cf\u25aa\u2013\u2014>#]+\s+|\(?\d{1,3}[.)]\s+)+")
+_END = re.compile(
+    r"[.!?\u2026\u203d\u061f\u06d4]+[\"'\u201d\u2019\u00bb)\]*_]*(?=\s)"  # before a space
+    r"|[\u3002\uff01\uff1f\uff0e\uff61\u0964\u0965]+[\"'\u201d\u2019\u300d\u300f\uff09]*"  # anywhere
+)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text, trimmed, in order; list markers and headings' signs dropped.
+
+    Made for chat: a line break ends a sentence; abbreviations, initials, decimals and
+    ellipses that go on in lower case do not.
+    """
+    found: list[str] = []
+    for line in _LINE.split(text.strip()):
+        start = 0
+        body = _BULLET.sub("", line)
+        for end in _END.finditer(body):
+            if _ends_sentence(body, end):
+                found.append(body[start : end.end()].strip())
+                start = end.end()
+        found.append(body[start:].strip())
+    return [sentence for sentence in found if any(c.isalnum() for c in sentence)]
+
+
+def _ends_sentence(line: str, end: re.Match[str]) -> bool:
+    mark = end[0].rstrip("\"'\u201d\u2019\u00bb)]*_")
+    following = line[end.end() :].lstrip().lstrip("\"'\u201c\u2018\u00ab(*_")[:1]
+    if not following or mark not in (".", "...", "\u2026"):
+        return True
+    if following.islower():
+        return False
+    if mark != ".":
+        return True
+    last = line[: end.start()].rsplit(None, 1)[-1:] or [""]
+    word = last[0].lstrip("\"'\u201c\u2018(\u00ab").casefold()
+    if word in ("a.m", "p.m", "etc"):
+        return following.isupper()
+    is_initial = len(word) == 1 and word.isalpha() and word != "i"
+    return not (_ABBREVIATION.fullmatch(word) or is_initial)
