@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from omnimemory.testing.conformance import deviates
+from omnimemory.testing.store_suite import VectorStoreSuite
+
+
+def test_a_standard_test_cannot_be_replaced_silently() -> None:
+    with pytest.raises(TypeError, match="test_two_apps_never_see_each_other replaces a standard test"):
+
+        class Lax(VectorStoreSuite):
+            async def test_two_apps_never_see_each_other(self) -> None: ...
+
+
+def test_a_standard_test_cannot_be_removed_by_a_mixin_or_by_none() -> None:
+    class Mixin:
+        test_two_apps_never_see_each_other = None
+
+    with pytest.raises(TypeError, match="replaces a standard test"):
+        type("Lax", (Mixin, VectorStoreSuite), {})
+    with pytest.raises(TypeError, match="replaces a standard test"):
+        type("Lax", (VectorStoreSuite,), {"test_what_was_stored_comes_back": None})
+
+
+def test_a_deviation_with_a_reason_is_allowed_and_listed() -> None:
+    class Honest(VectorStoreSuite):
+        @deviates(reason="the service pages by time")
+        async def test_paging_gives_every_record_once_also_while_others_write(self) -> None: ...
+
+        async def test_something_of_its_own(self) -> None: ...
+
+    class Heir(Honest):
+        pass
+
+    expected = {"test_paging_gives_every_record_once_also_while_others_write": "the service pages by time"}
+    assert Honest.deviations == Heir.deviations == expected
+    assert VectorStoreSuite.deviations == {}
+
+
+def test_a_deviation_without_a_reason_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs a reason"):
+        deviates(reason=" ")
