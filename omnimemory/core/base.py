@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -31,6 +31,8 @@ class Frozen(BaseModel):
 class Request(Frozen):
     """A value that callers build. What cannot be used raises an ``InvalidRequest``, not pydantic's error."""
 
+    _error: ClassVar[type[InvalidRequest]] = InvalidRequest
+
     if not TYPE_CHECKING:  # keeps the typed constructor that pydantic synthesises
 
         def __init__(self, **data: Any) -> None:
@@ -44,7 +46,7 @@ class Request(Frozen):
         fields = {item["loc"][0] for item in error.errors(include_url=False) if item["loc"]}
         if fields & _SCOPE_FIELDS:
             return ScopeError
-        return MessageError if cls.__name__ == "Message" or "messages" in fields else InvalidRequest
+        return MessageError if "messages" in fields else cls._error
 
 
 class DictReadable(Frozen):

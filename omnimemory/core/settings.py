@@ -15,8 +15,8 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from omnimemory.core.errors import ConfigError
-from omnimemory.core.scoring import ScoringWeights
 from omnimemory.core.providers import canonical_provider
+from omnimemory.core.scoring import ScoringWeights
 
 
 def _threshold(value: object) -> object:

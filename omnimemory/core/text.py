@@ -32,6 +32,7 @@ _UNSPACED = (
     "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff"  # kana
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
+_UNSPACED_START = re.compile(f"[{_UNSPACED}]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _MARKS = (  # combining marks: letters to a reader, not to Python's \w
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1-\u05c2\u05c4-\u05c5\u05c7\u0610-\u061a"
@@ -40,6 +41,7 @@ _MARKS = (  # combining marks: letters to a reader, not to Python's \w
 _LETTER = rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])"
 _WORD = re.compile(rf"[{_UNSPACED}]+|\d{{1,3}}(?:,\d{{3}})+(?!\d)|c\+\+|[cf]\#|{_LETTER}+(?:'{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)|c\+\+|[cf]#|[a-z0-9]+(?:'[a-z0-9]+)*")
+_MAX_WORD = 64
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'", "\u0060": "'"})
 _ELIDED = re.compile("[ldjcnsmt]|(?:lors|puis|jus)?qu|dell|all|nell|sull|dall|coll|un|quest|quell")
@@ -134,13 +136,17 @@ def _index_words(words: list[str], language: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=1 << 16)
 def _analysed(word: str, language: str, *, keep: bool = False) -> tuple[str, ...]:
-    """The index words of one word; () for a function word unless ``keep``."""
+    """The index words of one word or unspaced run; () for a function word unless ``keep``."""
+    if word[0] >= "\u0e00" and _UNSPACED_START.match(word):
+        return _bigrams(word, keep=keep)
+    return _analysed_word(word[:_MAX_WORD], language, keep)
+
+
+@lru_cache(maxsize=1 << 15)
+def _analysed_word(word: str, language: str, keep: bool) -> tuple[str, ...]:
     if word.isascii() and word.isdigit():
         return (word.lstrip("0") or "0",)
-    if _is_unspaced(word):
-        return _bigrams(word, keep=keep)
     if "," in word:
         return (word.replace(",", ""),)
     if "'" in word:
@@ -169,13 +175,6 @@ def _without_apostrophe(word: str) -> str:
     return word.replace("'", "")
 
 
-def _is_unspaced(word: str) -> bool:
-    return word[0] >= "\u0e00" and _UNSPACED_RUN.match(word) is not None
-
-
-_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]")
-
-
 def _bigrams(run: str, *, keep: bool) -> tuple[str, ...]:
     if len(run) == 1:
         return (run,) if keep or run not in HAN_FUNCTION_CHARACTERS else ()
@@ -184,11 +183,13 @@ def _bigrams(run: str, *, keep: bool) -> tuple[str, ...]:
     return tuple(pairs + singles)
 
 
-@lru_cache(maxsize=1 << 16)
 def _folded(word: str) -> str:
     """The word without the accents of Latin and Greek letters; other scripts' marks are letters."""
-    if word.isascii():
-        return word
+    return word if word.isascii() else _unaccented(word[:_MAX_WORD])
+
+
+@lru_cache(maxsize=1 << 15)
+def _unaccented(word: str) -> str:
     kept: list[str] = []
     for character in unicodedata.normalize("NFD", word):
         if "\u0300" <= character <= "\u036f" and kept and kept[-1] < "\u0400":
@@ -232,7 +233,7 @@ def _language_of(text: str, words: list[str]) -> tuple[str, bool]:
         for language in votes.get(_folded(word.partition("'")[0]), ()):
             counts[language] += 1
     if not text.isascii():
-        for character in text.casefold():
+        for character in text.lower():
             if character in _TELLTALES:
                 counts[_TELLTALES[character]] += 1
     best, most = max(counts.items(), key=lambda item: item[1])
@@ -265,8 +266,9 @@ _ABBREVIATION = re.compile(
 )
 _LINE = re.compile(r"\s*[\r\n\u2028\u2029]+\s*")
 _BULLET = re.compile(r"^(?:[-*+\u2022\u2023\u25cf\u25aa\u2013\u2014>#]+\s+|\(?\d{1,3}[.)]\s+)+")
+_STOPS = "[.!?\u2026\u203d\u061f\u06d4]"
 _END = re.compile(
-    r"[.!?\u2026\u203d\u061f\u06d4]+[\"'\u201d\u2019\u00bb)\]*_]*(?=\s)"  # before a space
+    rf"(?<!{_STOPS}){_STOPS}++[\"'\u201d\u2019\u00bb)\]*_]*+(?=\s)"  # before a space
     r"|[\u3002\uff01\uff1f\uff0e\uff61\u0964\u0965]+[\"'\u201d\u2019\u300d\u300f\uff09]*"  # anywhere
 )
 
@@ -291,14 +293,14 @@ def sentences(text: str) -> list[str]:
 
 def _ends_sentence(line: str, end: re.Match[str]) -> bool:
     mark = end[0].rstrip("\"'\u201d\u2019\u00bb)]*_")
-    following = line[end.end() :].lstrip().lstrip("\"'\u201c\u2018\u00ab(*_")[:1]
+    following = line[end.end() : end.end() + _MAX_WORD].lstrip().lstrip("\"'\u201c\u2018\u00ab(*_")[:1]
     if not following or mark not in (".", "...", "\u2026"):
         return True
     if following.islower():
         return False
     if mark != ".":
         return True
-    last = line[: end.start()].rsplit(None, 1)[-1:] or [""]
+    last = line[max(0, end.start() - _MAX_WORD) : end.start()].rsplit(None, 1)[-1:] or [""]
     word = last[0].lstrip("\"'\u201c\u2018(\u00ab").casefold()
     if word in ("a.m", "p.m", "etc"):
         return following.isupper()

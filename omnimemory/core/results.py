@@ -1,0 +1,97 @@
+"""What comes back from recall and listings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import JsonValue
+
+from omnimemory.core.base import DictReadable, Frozen
+from omnimemory.core.memories import Memory, Statement
+
+
+class ScoredMemory(DictReadable):
+    """A recalled memory with the numbers that ranked it (DESIGN section 6).
+
+    ``relevance`` orders within one query; ``match`` does not depend on the other candidates.
+    ``similarity_score`` is the exact cosine of the best matching record (-1..1, None when no
+    embedder answered), ``lexical_score`` its BM25 score (>= 0).
+    """
+
+    memory: Memory
+    rank: int
+    relevance: float
+    match: float
+    similarity_score: float | None
+    lexical_score: float
+    recency_score: float
+    importance_score: float
+    composite_score: float
+    matched_statement: Statement | None = None
+    explanation: dict[str, JsonValue] | None = None
+
+    @property
+    def memory_id(self) -> str:
+        return self.memory.id
+
+    @property
+    def document(self) -> str:
+        return self.memory.text
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        found = self.memory.described()
+        if self.matched_statement is not None:
+            found["matched_statement"] = self.matched_statement.text
+        return found
+
+    def _mapping(self) -> dict[str, Any]:
+        scores = self.model_dump(mode="json", exclude={"memory", "matched_statement"})
+        if self.explanation is None:
+            del scores["explanation"]
+        return {
+            "memory_id": self.memory_id,
+            "document": self.document,
+            "memory_note": self.document,
+            "metadata": self.metadata,
+            **scores,
+        }
+
+
+class Recalled(Frozen):
+    """What a recall found, best first; reads as a sequence of memories.
+
+    With a token budget, ``block`` is a ready-made text for a prompt that frames as many of them as
+    fit as data, ``packed`` are those, and ``tokens`` is its size.
+    """
+
+    memories: tuple[ScoredMemory, ...] = ()
+    block: str = ""
+    packed: tuple[ScoredMemory, ...] = ()
+    tokens: int = 0
+
+    def __iter__(self) -> Iterator[ScoredMemory]:  # type: ignore[override]  # pydantic's yields pairs
+        return iter(self.memories)
+
+    def __len__(self) -> int:
+        return len(self.memories)
+
+    def __getitem__(self, index: int) -> ScoredMemory:
+        return self.memories[index]
+
+
+class MemoryPage(Frozen):
+    """One page of a listing; ``next_cursor`` fetches the next one and is None after the last."""
+
+    memories: tuple[Memory, ...] = ()
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Memory]:  # type: ignore[override]  # pydantic's yields pairs
+        return iter(self.memories)
+
+    def __len__(self) -> int:
+        return len(self.memories)
+
+    def __getitem__(self, index: int) -> Memory:
+        return self.memories[index]

@@ -1,0 +1,88 @@
+"""Relevance: the two legs on one scale. It orders the candidates of one query (DESIGN section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from omnimemory.core.text import normalised
+from omnimemory.recall.legs import Candidate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The least and the greatest value of a leg over the candidates, and the leg's share of relevance."""
+
+    low: float
+    high: float
+    weight: float
+
+    def normalised(self, value: float | None) -> float:
+        """Min-max, 0..1. Where all values are one, each is 1; no value is 0."""
+        if value is None:
+            return 0.0
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How the candidates of one query are measured; a leg that is None has no values.
+
+    The weights add up to 1: when a leg has no values (the embedder is down, no word is shared)
+    the other one decides alone.
+    """
+
+    dense: Range | None
+    lexical: Range | None
+
+    def parts(self, candidate: Candidate) -> tuple[float, float]:
+        """What each leg adds to the candidate's relevance: (dense, lexical)."""
+        dense = lexical = 0.0
+        if self.dense is not None:
+            dense = self.dense.weight * self.dense.normalised(candidate.similarity)
+        if self.lexical is not None and (candidate.lexical > 0.0 or self.lexical.low < self.lexical.high):
+            lexical = self.lexical.weight * self.lexical.normalised(candidate.lexical)
+        return dense, lexical
+
+    def relevance(self, candidate: Candidate) -> float:
+        """0..1."""
+        dense, lexical = self.parts(candidate)
+        return dense + lexical
+
+
+def scale_of(candidates: Collection[Candidate], *, dense_weight: float) -> Scale:
+    """The scale of one query's candidates.
+
+    The dense range is over the known cosines, lexical-only candidates' included. The lexical
+    range is over all candidates: one that shares no word with the query has the value 0.
+    """
+    cosines = [c.similarity for c in candidates if c.similarity is not None]
+    scores = [c.lexical for c in candidates]
+    has_words = any(score > 0.0 for score in scores)
+    share = dense_weight if cosines and has_words else 1.0 if cosines else 0.0
+    return Scale(
+        dense=Range(min(cosines), max(cosines), share) if cosines else None,
+        lexical=Range(min(scores), max(scores), 1.0 - share) if has_words else None,
+    )
+
+
+def relevance(candidates: Collection[Candidate], *, dense_weight: float) -> dict[str, float]:
+    """Relevance (0..1) by memory id: weighted sum of min-max(cosine) and min-max(BM25)."""
+    scale = scale_of(candidates, dense_weight=dense_weight)
+    return {candidate.memory_id: scale.relevance(candidate) for candidate in candidates}
+
+
+def ranking_key(composite: float, evidence_at: float, memory_id: str) -> tuple[float, float, str]:
+    """Sort key, best first: composite, then the newest evidence, then the id, so that order is total."""
+    return (-composite, -evidence_at, memory_id)
+
+
+def collapse(ranked: Iterable[T], *, text: Callable[[T], str]) -> list[T]:
+    """Of results whose texts a reader would call the same, only the first (the best) in order."""
+    seen: dict[str, T] = {}
+    for result in ranked:
+        seen.setdefault(normalised(text(result)), result)
+    return list(seen.values())

@@ -1,0 +1,50 @@
+"""What a caller asks of recall, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from omnimemory.core.errors import InvalidRequest
+from omnimemory.core.schemas import MemoryKind, Scope, Status
+
+MAX_RESULTS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallRequest:
+    """One recall. Thresholds of None are ``auto``; ``as_of`` asks what was stored at that moment."""
+
+    scope: Scope
+    query: str
+    n_results: int
+    kinds: frozenset[MemoryKind] = frozenset(MemoryKind)
+    statuses: frozenset[Status] = frozenset({Status.ACTIVE})
+    facets: tuple[str, ...] = ()
+    said_after: datetime | None = None
+    said_before: datetime | None = None
+    as_of: datetime | None = None
+    recall_threshold: float | None = None
+    composite_threshold: float | None = None
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.query, str) or not self.query.strip():
+            raise InvalidRequest("the query is blank; ask something")
+        if isinstance(self.n_results, bool) or not isinstance(self.n_results, int):
+            raise InvalidRequest(f"n_results must be a whole number, got {self.n_results!r}")
+        if not 1 <= self.n_results <= MAX_RESULTS:
+            raise InvalidRequest(f"n_results must be 1 to {MAX_RESULTS}, got {self.n_results}")
+        _check_threshold("similarity_threshold", self.recall_threshold, least=-1.0, most=1.0)
+        _check_threshold("composite_threshold", self.composite_threshold, least=0.0, most=2.0)
+        for name in ("said_after", "said_before", "as_of"):
+            moment = getattr(self, name)
+            if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+                raise InvalidRequest(f"{name} must be a datetime with a time zone, as datetime.now(UTC)")
+
+
+def _check_threshold(name: str, value: float | None, *, least: float, most: float) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InvalidRequest(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
