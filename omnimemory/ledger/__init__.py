@@ -1,0 +1,1 @@
+"""The database of record. Importing this package imports no database library."""
