@@ -1,0 +1,322 @@
+"""The engine: every operation of OmniMemory, async and typed. It runs on whatever loop opens it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import JsonValue
+
+from omnimemory.agents.base import Agents
+from omnimemory.core.errors import InvalidRequest, NotFound
+from omnimemory.core.proposals import Summary
+from omnimemory.core.schemas import Memory, Message, Metadata, Recalled, Scope, ScoredMemory, Task, TaskKind
+from omnimemory.core.settings import Settings
+from omnimemory.evolution.chain import order
+from omnimemory.evolution.manual import delete_manually, restore, update_manually
+from omnimemory.evolution.plan import Plan
+from omnimemory.ingest import Ingest, as_messages, turns_from
+from omnimemory.ledger.ledger import Ledger
+from omnimemory.ledger.values import Appended
+from omnimemory.models.base import ChatModel, Embedder, Prompt, Usage
+from omnimemory.models.chunking import TokenCounter
+from omnimemory.projector import Projector
+from omnimemory.recall.links import LinkFinder
+from omnimemory.recall.pack import pack
+from omnimemory.recall.recall import Recall
+from omnimemory.recall.request import RecallRequest
+from omnimemory.signals import Signal
+from omnimemory.stores.base import VectorStore
+from omnimemory.summaries import SummaryDelivery, unstored_turns
+from omnimemory.synthesis import Synthesizer
+from omnimemory.webhooks import HeaderSeal, WebhookSender, check_callback
+from omnimemory.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+SETTLE_POLL_SECONDS = 0.5
+RESTART_SECONDS = 1.0
+
+
+class Engine:
+    """Owns the ledger, the store, the models and the background lanes; ``async with`` opens it all.
+
+    Every method takes the scope it works in; ids of another scope answer as unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        ledger: Ledger,
+        store: VectorStore,
+        embedder: Embedder,
+        agents: Agents,
+        chat_model: ChatModel | None = None,
+        counter: TokenCounter | None = None,
+    ) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.store = store
+        self.embedder = embedder
+        self.agents = agents
+        self.chat_model = chat_model
+        self.counter = counter or TokenCounter()
+        self._stack = AsyncExitStack()
+        self._lanes: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.ledger)
+            await stack.enter_async_context(self.store)
+            stack.push_async_callback(self.embedder.aclose)
+            if self.chat_model is not None:
+                stack.push_async_callback(self.chat_model.aclose)
+            self._stack = stack.pop_all()
+        self._changed = Signal()
+        self.projector = Projector(self.ledger, self.store, self.embedder, changed=self._changed)
+        self._recall = Recall(self.ledger, self.store, self.embedder, self.settings)
+        links = LinkFinder(self.store, self.embedder, self.settings)
+        synthesizer = Synthesizer(self.ledger, self.projector, links, self.agents, self.settings)
+        self._seal = HeaderSeal(self.settings.home)
+        sender = WebhookSender(self.settings)
+        summaries = SummaryDelivery(self.ledger, self.agents, sender, self._seal, self.settings)
+        self._worker = Worker(
+            self.ledger,
+            {
+                TaskKind.SYNTHESIS: synthesizer.synthesize,
+                TaskKind.AGENT_MEMORY: synthesizer.compose,
+                TaskKind.RESOLVE: synthesizer.resolve_again,
+                TaskKind.SUMMARY: summaries.run,
+            },
+            settings=self.settings,
+            changed=self._changed,
+        )
+        self.ingest = Ingest(self.ledger, self.settings, accepted=self._wake)
+        self._lanes = [
+            asyncio.create_task(_supervised("index lane", self.projector.run)),
+            asyncio.create_task(_supervised("synthesis lane", self._worker.run)),
+        ]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop the lanes and close everything. What is unfinished resumes at the next start."""
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        self._lanes = []
+        await self._stack.aclose()
+
+    # Background work
+
+    async def flush(self, scope: Scope | None = None, *, wait: bool = True) -> list[str]:
+        """Synthesise what waits in batches. With ``wait``, return when the notes of all tasks of
+        the scope are applied or parked and the store holds them; the ids of the tasks made.
+        """
+        made = await self.ledger.flush_buffer(scope)
+        self._wake()
+        while wait and (await self.ledger.unfinished(scope) or await self.ledger.outbox_size(scope)):
+            await self._changed.wait(SETTLE_POLL_SECONDS)
+        return made
+
+    def _wake(self, _appended: Appended | None = None) -> None:
+        self._worker.wake()
+        self.projector.wake()
+
+    # Changing
+
+    async def update(
+        self,
+        scope: Scope,
+        memory_id: str,
+        *,
+        text: str | None = None,
+        metadata: Metadata | None = None,
+    ) -> Memory:
+        """Put another text or user metadata in place; a new text makes a new memory, which is returned.
+
+        Raises:
+            NotFound: no such active memory in this scope.
+        """
+        if text is not None and not text.strip():
+            raise InvalidRequest("the new text is blank; use delete_memory to end a memory")
+        memory = await self.get(scope, memory_id)
+        plan = update_manually(memory, text=text, metadata=metadata, now=datetime.now(UTC))
+        await self._apply(plan)
+        return next(iter((*plan.created, *plan.changed)), memory)
+
+    async def delete(self, scope: Scope, memory_id: str, *, cascade: bool = True) -> None:
+        """End a memory. Its tombstone stays readable and it can be restored.
+
+        Raises:
+            NotFound: no such active memory in this scope.
+        """
+        memory = await self.get(scope, memory_id)
+        turns = await self.ledger.get(memory.app_id, memory.sources, user_id=memory.user_id)
+        citations = await self.ledger.citations(memory.app_id, list(memory.sources))
+        now = datetime.now(UTC)
+        await self._apply(delete_manually(memory, turns=turns, citations=citations, cascade=cascade, now=now))
+
+    async def restore(self, scope: Scope, memory_id: str) -> Memory:
+        """Bring back what an ended memory said, as a new memory at the end of its chain.
+
+        Raises:
+            NotFound: no such memory in this scope.
+            Conflict: it is active, or later steps were built on what replaced it.
+        """
+        memory = await self.get(scope, memory_id)
+        known = await self.ledger.get(
+            memory.app_id, [*memory.sources, *filter(None, [memory.next_id])], user_id=memory.user_id
+        )
+        successor = known.pop(memory.next_id, None) if memory.next_id else None
+        plan = restore(memory, successor=successor, turns=list(known.values()), now=datetime.now(UTC))
+        await self._apply(plan)
+        return plan.created[0]
+
+    async def _apply(self, plan: Plan) -> None:
+        await self.ledger.apply(plan)
+        self._wake()
+
+    # Reading
+
+    async def recall(self, request: RecallRequest) -> list[ScoredMemory]:
+        """See ``Recall``."""
+        return await self._recall(request)
+
+    async def recall_packed(self, request: RecallRequest, token_budget: int) -> Recalled:
+        """The memories with a block for a prompt, of at most ``token_budget`` tokens."""
+        memories = await self._recall(request)
+        packed = pack(memories, token_budget=token_budget, count=self.counter.count)
+        return Recalled(
+            memories=tuple(memories), block=packed.text, packed=packed.memories, tokens=packed.tokens
+        )
+
+    async def get(self, scope: Scope, memory_id: str) -> Memory:
+        """One memory, whatever its status.
+
+        Raises:
+            NotFound: there is none in this scope.
+        """
+        found = await self.ledger.get(
+            scope.app_id, [memory_id], user_id=scope.user_id, session_id=scope.session_id
+        )
+        if memory_id not in found:
+            raise NotFound(f"no memory {memory_id!r} in this scope")
+        return found[memory_id]
+
+    async def chain(self, scope: Scope, memory_id: str) -> list[Memory]:
+        """The evolution a memory is part of, in order, from any of its members.
+
+        Raises:
+            NotFound: there is no such memory in this scope.
+        """
+        memory = await self.get(scope, memory_id)
+        return order(await self.ledger.component(memory.app_id, memory.id, user_id=memory.user_id))
+
+    # Answers and summaries
+
+    async def summarize(self, scope: Scope, messages: str | Sequence[Message]) -> Summary:
+        """A short summary at once; nothing is stored."""
+        turns = unstored_turns(scope, self._given(messages))
+        instructions = self.settings.note_instructions
+        return await self.agents.summarize(turns, fast=True, instructions=instructions, usage=Usage())
+
+    async def summarize_later(
+        self,
+        scope: Scope,
+        messages: str | Sequence[Message],
+        *,
+        callback_url: str,
+        callback_headers: Mapping[str, str],
+    ) -> Task:
+        """A full summary, posted to ``callback_url`` when it is ready; the task carries the delivery log."""
+        given = self._given(messages)
+        check_callback(callback_url, callback_headers, allow_private=self.settings.webhook_allow_private)
+        payload: dict[str, JsonValue] = {
+            "messages": [message.model_dump(mode="json") for message in given],
+            "callback_url": callback_url,
+            "callback_headers": self._seal.seal(callback_headers),
+        }
+        task = await self.ledger.add_task(scope, TaskKind.SUMMARY, payload)
+        self._wake()
+        return task
+
+    def _given(self, messages: str | Sequence[Message]) -> list[Message]:
+        given = as_messages(messages)
+        turns_from(given, settings=self.settings)  # for its checks
+        return given
+
+    async def answer(self, query: str, memories: Sequence[ScoredMemory]) -> str:
+        """An answer from the given memories."""
+        return await self.agents.answer(query, memories, usage=Usage())
+
+    # Tasks and health
+
+    async def settled(self, scope: Scope, task_id: str, *, timeout: float | None = None) -> Task:
+        """The task once it is done or parked.
+
+        Raises:
+            NotFound: no such task in this scope.
+            TimeoutError: it was neither within ``timeout`` seconds; it goes on.
+        """
+        async with asyncio.timeout(timeout):
+            while True:
+                task = await self.ledger.task(task_id, app_id=scope.app_id, user_id=scope.user_id)
+                if task.is_settled:
+                    return task
+                await self._changed.wait(SETTLE_POLL_SECONDS)
+
+    async def retry_task(self, scope: Scope, task_id: str) -> Task:
+        """Queue a parked task again.
+
+        Raises:
+            NotFound: no such task is parked in this scope.
+        """
+        task = await self.ledger.retry(scope.app_id, task_id, user_id=scope.user_id)
+        self._worker.wake()
+        return task
+
+    async def check(self) -> None:
+        """Truly touch the ledger, the store, the embedder and, when configured, the chat model.
+
+        Raises:
+            OmniMemoryError: the first of them that does not work.
+        """
+        await self.ledger.count(Scope(app_id="health"))
+        await self.store.check()
+        await self.embedder.embed(["health"])
+        if self.chat_model is not None:
+            await self.chat_model.complete(Prompt(system="Answer with one word.", user="ok?"), max_tokens=16)
+
+    async def stats(self) -> dict[str, JsonValue]:
+        """The store's connections and the background's backlog."""
+        pool = self.store.pool_stats()
+        return {
+            "provider": self.settings.provider,
+            "active_handlers": pool.active,
+            "max_connections": pool.limit,
+            "available_handlers": pool.available,
+            "embedder": self.embedder.name,
+            "agents": self.agents.name,
+            "unfinished_tasks": await self.ledger.unfinished(),
+            "not_yet_indexed": await self.ledger.outbox_size(),
+        }
+
+
+async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Keep a lane running: what it could not handle is logged and it starts again."""
+    while True:
+        try:
+            await run()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("the %s stopped and starts again", name)
+            await asyncio.sleep(RESTART_SECONDS)

@@ -1,0 +1,33 @@
+"""Blocking twins of the async calls, made from them so that neither can fall behind the other."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from omnimemory.facade.connection import Connection
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound=Connection)
+
+
+class Twin(Protocol):
+    """A blocking facade: it holds the async one it stands for."""
+
+    @property
+    def _twin(self) -> Any: ...
+
+
+def blocking(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Twin, P], R]:
+    """``method`` with the same parameters and result, run on the engine's loop and waited for."""
+
+    @functools.wraps(method)
+    def call(self: Twin, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        twin: S = self._twin
+        return twin.run_blocking(lambda: method(twin, *args, **kwargs))
+
+    return call

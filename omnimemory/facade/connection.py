@@ -1,0 +1,131 @@
+"""What every group of calls stands on: settings, the shared engine, its opening and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+from omnimemory.core.errors import InvalidRequest, OmniMemoryError
+from omnimemory.core.schemas import Scope
+from omnimemory.runtime import give_back, shared_runtime
+
+if TYPE_CHECKING:
+    from omnimemory.agents.base import Agents
+    from omnimemory.core.settings import Settings
+    from omnimemory.engine import Engine
+    from omnimemory.models.base import ChatModel, Embedder
+    from omnimemory.stores.base import VectorStore
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+Response = dict[str, Any]
+
+CLOSE_SECONDS = 30.0
+
+
+class Connection:
+    """A facade's share of an engine. Facades with equal settings and parts share one."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        chat_model: ChatModel | None = None,
+        embedder: Embedder | None = None,
+        agents: Agents | None = None,
+        store: VectorStore | None = None,
+        **overrides: object,
+    ) -> None:
+        from omnimemory.core.settings import Settings
+        from omnimemory.wiring import Parts, engine_from
+
+        chosen = settings or Settings.load(overrides)
+        parts = Parts(chat_model=chat_model, embedder=embedder, agents=agents, store=store)
+        self.settings = chosen
+
+        async def open_engine() -> Engine:
+            return await engine_from(chosen, parts).__aenter__()
+
+        self._key = (chosen, *map(id, (chat_model, embedder, agents, store)))
+        self._runtime = shared_runtime(self._key, open_engine)
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self, *, drain: bool = True, timeout: float = CLOSE_SECONDS) -> None:
+        """Give the engine back; the last facade closes it.
+
+        ``drain`` first lets queued work finish, at most ``timeout`` seconds. What is left is safe in
+        the ledger and goes on at the next start.
+        """
+        await asyncio.to_thread(self.close_blocking, drain=drain, timeout=timeout)
+
+    def close_blocking(self, *, drain: bool = True, timeout: float = CLOSE_SECONDS) -> None:
+        """``close`` for code without a loop."""
+        if not self._closed:
+            self._closed = True
+            give_back(self._key, self._runtime, drain=drain, timeout=timeout)
+
+    async def warm_up(self) -> bool:
+        """Open everything and truly check ledger, store, embedder and, when configured, chat model.
+
+        Optional: the first call opens what it needs. False, with the reason in the log, when a part
+        does not work.
+        """
+        try:
+            await self.run(lambda engine: engine.check())
+        except OmniMemoryError as exc:
+            logger.error("warm_up failed: %s: %s", type(exc).__name__, exc)
+            return False
+        return True
+
+    async def run(self, call: Callable[[Engine], Awaitable[T]]) -> T:
+        """Run ``call`` with the engine, on the engine's loop; what every method here is made of."""
+        if self._closed:
+            raise InvalidRequest("this SDK is closed; make a new one")
+        return await self._runtime.call(call)
+
+    def run_blocking(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run one of this facade's own coroutines on the engine's loop and wait for it."""
+        if self._closed:
+            raise InvalidRequest("this SDK is closed; make a new one")
+        return self._runtime.run(lambda _engine: call())
+
+
+class Scoped(Protocol):
+    """A request that says whose memory it is about."""
+
+    @property
+    def app_id(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+
+
+def scope_of(request: Scoped) -> Scope:
+    return Scope(app_id=request.app_id, user_id=request.user_id, session_id=request.session_id)
+
+
+def members(kind: type[E], values: Iterable[str]) -> frozenset[E]:
+    """The enum members that a caller's words name.
+
+    Raises:
+        InvalidRequest: naming the word that is none and those that are.
+    """
+    words = [values] if isinstance(values, str) else list(values)
+    try:
+        found = frozenset(kind(word) for word in words)
+    except ValueError as exc:
+        raise InvalidRequest(f"{exc}; use {', '.join(member.value for member in kind)}") from exc
+    if not found:
+        raise InvalidRequest(f"nothing asked for; use {', '.join(member.value for member in kind)}")
+    return found

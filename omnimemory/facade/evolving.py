@@ -1,0 +1,109 @@
+"""Calls that change memories and show how they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from omnimemory.core.errors import NotFound
+from omnimemory.core.schemas import Decision, Memory, Scope
+from omnimemory.facade.connection import Connection
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+
+class Evolving(Connection):
+    """Every change appends: it can be read back, explained and undone."""
+
+    async def update_memory(
+        self,
+        memory_id: str,
+        app_id: str,
+        *,
+        text: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        user_id: str | None = None,
+    ) -> Memory:
+        """Put another text, other user metadata, or both in place. A new text makes a new memory,
+        which is returned; the old one stays in the chain. Raises ``NotFound``.
+        """
+        scope = Scope(app_id=app_id, user_id=user_id)
+        values = None if metadata is None else dict(metadata)
+        return await self.run(lambda engine: engine.update(scope, memory_id, text=text, metadata=values))
+
+    async def delete_memory(
+        self, app_id: str, doc_id: str, user_id: str | None = None, *, cascade: bool = True
+    ) -> bool:
+        """End a memory; False when the scope has no such active one. ``restore_memory`` brings it back.
+
+        Deleting a note also ends the turns that no other active note cites, unless ``cascade=False``.
+        """
+        scope = Scope(app_id=app_id, user_id=user_id)
+        try:
+            await self.run(lambda engine: engine.delete(scope, doc_id, cascade=cascade))
+        except NotFound:
+            return False
+        return True
+
+    async def restore_memory(self, memory_id: str, app_id: str, user_id: str | None = None) -> Memory:
+        """Bring back what an ended memory said, as a new memory of its chain.
+
+        Raises ``NotFound``, or ``Conflict`` naming the later memories that were built on its end.
+        """
+        scope = Scope(app_id=app_id, user_id=user_id)
+        return await self.run(lambda engine: engine.restore(scope, memory_id))
+
+    async def traverse_memory_evolution_chain(
+        self, app_id: str, memory_id: str, user_id: str | None = None
+    ) -> list[Memory]:
+        """How a memory evolved, in chronological order, from any member of its chain.
+
+        Empty when the scope has no such memory.
+        """
+        scope = Scope(app_id=app_id, user_id=user_id)
+        try:
+            return await self.run(lambda engine: engine.chain(scope, memory_id))
+        except NotFound:
+            return []
+
+    async def list_decisions(
+        self,
+        app_id: str,
+        user_id: str | None = None,
+        *,
+        memory_ids: Sequence[str] | None = None,
+        limit: int = 1000,
+    ) -> list[Decision]:
+        """What was decided about memories, and why."""
+        scope = Scope(app_id=app_id, user_id=user_id)
+        return list(
+            await self.run(lambda engine: engine.ledger.decisions(scope, memory_ids=memory_ids, limit=limit))
+        )
+
+    @staticmethod
+    def generate_evolution_graph(
+        chain: Sequence[Memory | dict[str, Any]],
+        format: str = "mermaid",
+        *,
+        decisions: Sequence[Decision] = (),
+    ) -> str:
+        """The chain as ``mermaid``, ``dot`` or a self-contained ``html`` page.
+
+        With ``decisions`` (``list_decisions``) the steps carry their operations and reasons.
+        """
+        from omnimemory.evolution.graph import render_graph
+
+        return render_graph(chain, format=format, decisions=decisions)
+
+    @staticmethod
+    def generate_evolution_report(
+        chain: Sequence[Memory | dict[str, Any]],
+        format: str = "markdown",
+        *,
+        decisions: Sequence[Decision] = (),
+    ) -> str:
+        """The chain's counts, timeline, changes and insights as ``markdown``, ``text`` or ``json``."""
+        from omnimemory.evolution.report import render_report
+
+        return render_report(chain, format=format, decisions=decisions)

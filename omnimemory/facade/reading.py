@@ -1,0 +1,176 @@
+"""Calls that find and list memories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from omnimemory.core.errors import InvalidRequest, NotFound
+from omnimemory.core.schemas import Memory, MemoryKind, MemoryPage, Recalled, Scope, ScoredMemory, Status
+from omnimemory.facade.connection import Connection, members
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from omnimemory.recall.request import RecallRequest
+
+
+class Reading(Connection):
+    """Reads change nothing; a failure is an error, never an empty list."""
+
+    async def query_memory(
+        self,
+        app_id: str,
+        query: str,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        n_results: int | None = None,
+        similarity_threshold: float | None = None,
+        filters: Mapping[str, JsonValue] | None = None,
+    ) -> list[ScoredMemory]:
+        """The most useful memories, best first, by relevance x (1 + recency + importance).
+
+        ``similarity_threshold`` is a least cosine and overrides ``OMNIMEMORY_RECALL_THRESHOLD``.
+        Each result reads as a dict: ``document`` (= ``memory_note``), ``composite_score``, ...
+        """
+        request = self._request(
+            Scope(app_id=app_id, user_id=user_id, session_id=session_id),
+            query,
+            n_results=n_results,
+            similarity_threshold=similarity_threshold,
+            filters=filters,
+        )
+        return await self.run(lambda engine: engine.recall(request))
+
+    async def recall(
+        self,
+        app_id: str,
+        query: str,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        n_results: int | None = None,
+        *,
+        kinds: Iterable[str] = ("turn", "note"),
+        statuses: Iterable[str] = ("active",),
+        filters: Mapping[str, JsonValue] | None = None,
+        said_after: datetime | None = None,
+        said_before: datetime | None = None,
+        as_of: datetime | None = None,
+        similarity_threshold: float | None = None,
+        composite_threshold: float | None = None,
+        token_budget: int | None = None,
+        explain: bool = False,
+    ) -> Recalled:
+        """The typed form of ``query_memory``.
+
+        ``said_after`` (inclusive) and ``said_before`` look at when things were said; ``as_of`` asks
+        what was stored at that moment. ``filters`` must all match the user metadata. With
+        ``token_budget`` the result's ``block`` is a text for a prompt that frames the memories as
+        data, whole memories only. ``explain`` adds every number that made each score.
+        """
+        request = self._request(
+            Scope(app_id=app_id, user_id=user_id, session_id=session_id),
+            query,
+            n_results=n_results,
+            similarity_threshold=similarity_threshold,
+            composite_threshold=composite_threshold,
+            filters=filters,
+            kinds=kinds,
+            statuses=statuses,
+            said_after=said_after,
+            said_before=said_before,
+            as_of=as_of,
+            explain=explain,
+        )
+        if token_budget is None:
+            return Recalled(memories=tuple(await self.run(lambda engine: engine.recall(request))))
+        if isinstance(token_budget, bool) or not isinstance(token_budget, int) or token_budget < 1:
+            raise InvalidRequest(f"token_budget must be a positive whole number, got {token_budget!r}")
+        return await self.run(lambda engine: engine.recall_packed(request, token_budget))
+
+    async def get_memory(self, memory_id: str, app_id: str, user_id: str | None = None) -> Memory | None:
+        """One memory by its id, whatever its status; None when the scope has none."""
+        scope = Scope(app_id=app_id, user_id=user_id)
+        try:
+            return await self.run(lambda engine: engine.get(scope, memory_id))
+        except NotFound:
+            return None
+
+    async def list_memories(
+        self,
+        app_id: str,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        *,
+        kinds: Iterable[str] = ("turn", "note"),
+        statuses: Iterable[str] = ("active",),
+        said_after: datetime | None = None,
+        said_before: datetime | None = None,
+        as_of: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> MemoryPage:
+        """A page of the scope's memories in the order they were stored."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 1000:
+            raise InvalidRequest(f"limit must be 1 to 1000, got {limit!r}")
+        scope = Scope(app_id=app_id, user_id=user_id, session_id=session_id)
+        wanted_kinds, wanted_statuses = members(MemoryKind, kinds), members(Status, statuses)
+        page = await self.run(
+            lambda engine: engine.ledger.list(
+                scope,
+                kinds=wanted_kinds,
+                statuses=wanted_statuses,
+                said_after=said_after,
+                said_before=said_before,
+                as_of=as_of,
+                limit=limit,
+                cursor=cursor,
+                newest_first=newest_first,
+            )
+        )
+        return MemoryPage(memories=page.memories, next_cursor=page.cursor)
+
+    def _request(
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        n_results: int | None = None,
+        similarity_threshold: float | None = None,
+        composite_threshold: float | None = None,
+        filters: Mapping[str, JsonValue] | None = None,
+        kinds: Iterable[str] = tuple(MemoryKind),
+        statuses: Iterable[str] = (Status.ACTIVE,),
+        said_after: datetime | None = None,
+        said_before: datetime | None = None,
+        as_of: datetime | None = None,
+        explain: bool = False,
+    ) -> RecallRequest:
+        from omnimemory.core.facets import wanted_facets
+        from omnimemory.recall.request import RecallRequest
+
+        defaults = self.settings
+        if not isinstance(query, str):
+            raise InvalidRequest(f"the query must be text, got {type(query).__name__}")
+        if len(query) > defaults.max_query_chars:
+            raise InvalidRequest(f"the query has {len(query)} characters, at most {defaults.max_query_chars}")
+        return RecallRequest(
+            scope=scope,
+            query=query,
+            n_results=defaults.n_results if n_results is None else n_results,
+            kinds=members(MemoryKind, kinds),
+            statuses=members(Status, statuses),
+            facets=wanted_facets(filters),
+            said_after=said_after,
+            said_before=said_before,
+            as_of=as_of,
+            recall_threshold=defaults.recall_threshold
+            if similarity_threshold is None
+            else similarity_threshold,
+            composite_threshold=defaults.composite_threshold
+            if composite_threshold is None
+            else composite_threshold,
+            explain=explain,
+        )

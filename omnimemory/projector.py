@@ -1,0 +1,135 @@
+"""The index lane: from the ledger's outbox to the store, idempotent and repeatable at any time.
+
+An outbox row names a memory; its records are made from its current state when the row is
+delivered (``projection``), so a late or repeated delivery can only bring the store nearer to
+the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from omnimemory.core.errors import OmniMemoryError
+from omnimemory.core.schemas import Memory, MemoryKind
+from omnimemory.core.text import ANALYSER
+from omnimemory.ledger.ledger import Ledger
+from omnimemory.ledger.values import OutboxRow
+from omnimemory.models.base import Embedder
+from omnimemory.signals import Signal
+from omnimemory.stores.base import VectorStore
+from omnimemory.stores.projection import parts_of_all, records_of
+from omnimemory.stores.records import Fingerprint, Record
+
+logger = logging.getLogger(__name__)
+
+BATCH = 256
+"""Memories delivered in one go: enough to batch embedding, few enough to stay responsive."""
+POLL_SECONDS = 1.0
+RETRY_SECONDS = (0.5, 30.0)
+"""First and longest wait before a failed delivery is tried again; it never gives up."""
+
+
+class Projector:
+    """Delivers outbox rows, oldest first. ``run`` goes on for ever; ``deliver`` does some now."""
+
+    def __init__(self, ledger: Ledger, store: VectorStore, embedder: Embedder, *, changed: Signal) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._embedder = embedder
+        self._changed = changed
+        self._wake = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._failures = 0
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return Fingerprint(self._embedder.name, self._embedder.dimensions, ANALYSER)
+
+    def wake(self) -> None:
+        """New rows are in the outbox."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver what is due, for as long as the engine is open."""
+        while True:
+            self._wake.clear()
+            if await self.deliver_due():
+                await asyncio.sleep(0)
+                continue
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def deliver_due(self) -> bool:
+        """Deliver one batch of due rows; False when there was none. A failure is kept with its rows."""
+        rows = await self._ledger.outbox(BATCH)
+        if not rows:
+            return False
+        by_app: dict[str, list[OutboxRow]] = {}
+        for row in rows:
+            by_app.setdefault(row.app_id, []).append(row)
+        for app_id, group in by_app.items():
+            try:
+                await self._deliver(app_id, group)
+                self._failures = 0
+            except OmniMemoryError as exc:
+                await self._postpone(group, exc)
+        self._changed.notify()
+        return True
+
+    async def deliver_notes(self, app_id: str, user_id: str) -> None:
+        """Deliver a user's undelivered notes now, so that the next link search sees them.
+
+        Raises:
+            StoreError, ModelError: the rows stay in the outbox.
+        """
+        while pending := await self._ledger.outbox_of(
+            app_id, user_id=user_id, kind=MemoryKind.NOTE, limit=BATCH
+        ):
+            await self._deliver(app_id, pending)
+
+    async def deliver_app(self, app_id: str) -> AsyncIterator[int]:
+        """Deliver all that an app's store still misses; yields how many memories each step delivered.
+
+        Raises:
+            StoreError, ModelError: the rows stay in the outbox.
+        """
+        while pending := await self._ledger.outbox_of(app_id, limit=BATCH):
+            yield len({row.memory_id for row in pending})
+            await self._deliver(app_id, pending)
+
+    async def _deliver(self, app_id: str, rows: Sequence[OutboxRow]) -> None:
+        async with self._one_at_a_time:
+            memories = await self._ledger.get(app_id, list({row.memory_id for row in rows}))
+            await self._store.prepare(app_id, self.fingerprint)
+            await self._store.upsert(app_id, await self.records(list(memories.values())))
+            erased = {row.memory_id for row in rows} - set(memories)
+            if erased:
+                await self._store.delete(app_id, sorted(erased))
+            await self._ledger.outbox_done([row.seq for row in rows])
+
+    async def records(self, memories: Sequence[Memory]) -> list[Record]:
+        """The store's records of ``memories``, embedded in one go."""
+        turns = [m.id for m in memories if m.kind is MemoryKind.TURN]
+        beside = await self._ledger.neighbours(turns) if turns else {}
+        parts = parts_of_all(memories, beside)
+        vectors = await self._embedder.embed([part.dense for _, own in parts for part in own])
+        records: list[Record] = []
+        start = 0
+        for memory, own in parts:
+            records += records_of(memory, own, vectors[start : start + len(own)])
+            start += len(own)
+        return records
+
+    async def _postpone(self, rows: Sequence[OutboxRow], error: OmniMemoryError) -> None:
+        first, longest = RETRY_SECONDS
+        delay = min(longest, first * 2 ** min(self._failures, 10))
+        self._failures += 1
+        logger.warning("indexing %d memories failed, next try in %.1f s: %s", len(rows), delay, error)
+        not_before = datetime.now(UTC) + timedelta(seconds=delay)
+        await self._ledger.outbox_retry([row.seq for row in rows], str(error), not_before)

@@ -1,0 +1,181 @@
+"""The one place that chooses: from settings to a ledger, a store, models and an engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from omnimemory.agents.base import Agents
+from omnimemory.core.errors import ConfigError
+from omnimemory.core.settings import Settings
+from omnimemory.engine import Engine
+from omnimemory.ledger.ledger import Ledger
+from omnimemory.models.base import ChatModel, Embedder
+from omnimemory.models.cache import CachedEmbedder
+from omnimemory.models.chunking import ChunkingEmbedder, TokenCounter
+from omnimemory.models.foreign import on_home_loop
+from omnimemory.models.providers import PROVIDERS, access
+from omnimemory.stores.base import VectorStore
+from omnimemory.stores.registry import store_class
+
+LOCAL_EMBEDDERS = ("wordllama", "minilm", "fastembed")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a caller brings instead of what the settings name; None leaves the choice to them.
+
+    The engine does not close what it was given.
+    """
+
+    chat_model: ChatModel | None = None
+    embedder: Embedder | None = None
+    agents: Agents | None = None
+    store: VectorStore | None = None
+
+
+def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
+    """An engine for ``async with``, not yet opened.
+
+    Raises:
+        ConfigError: naming the variable that is wrong or missing and a right value.
+    """
+    counter = TokenCounter()
+    own_model = None
+    agents = parts.agents
+    if agents is None:
+        own_model = None if parts.chat_model is not None else chat_model_from(settings)
+        model = on_home_loop(parts.chat_model) if parts.chat_model else own_model
+        agents = agents_from(model, settings)
+    return Engine(
+        settings=settings,
+        ledger=Ledger(ledger_url(settings), synchronous=settings.ledger_synchronous),
+        store=parts.store or store_from(settings),
+        embedder=embedder_from(settings, given=parts.embedder, counter=counter),
+        agents=agents,
+        chat_model=own_model,
+        counter=counter,
+    )
+
+
+def chat_model_from(settings: Settings) -> ChatModel | None:
+    """The chat model that ``LLM_*`` names; None when nothing is set."""
+    if not (settings.llm_provider or settings.llm_api_key or settings.llm_base_url):
+        return None
+    from omnimemory.models.openai_compatible import OpenAIChatModel
+
+    target = access(
+        "LLM",
+        provider=settings.llm_provider,
+        model=settings.llm_model,
+        api_key=_revealed(settings.llm_api_key),
+        base_url=settings.llm_base_url,
+    )
+    return OpenAIChatModel(
+        base_url=target.base_url,
+        model=target.model,
+        api_key=target.api_key,
+        enforces_schema=target.enforces_schema,
+        temperature=settings.llm_temperature,
+        max_tokens=settings.llm_max_tokens,
+        top_p=settings.llm_top_p,
+        timeout=settings.llm_timeout,
+        max_connections=2 * settings.worker_concurrency,
+    )
+
+
+def agents_from(model: ChatModel | None, settings: Settings) -> Agents:
+    """Agents over ``model``, or the extractive ones without."""
+    if model is None:
+        from omnimemory.agents.extractive import ExtractiveAgents
+
+        return ExtractiveAgents()
+    from omnimemory.agents.chat import ModelAgents
+
+    return ModelAgents(model, max_tokens=settings.llm_max_tokens)
+
+
+def embedder_from(settings: Settings, *, given: Embedder | None, counter: TokenCounter) -> Embedder:
+    """The embedder that ``EMBEDDING_*`` names (default: wordllama), with chunking and a cache."""
+    base: Embedder = on_home_loop(given) if given else _base_embedder(settings)
+    window = settings.embedding_max_tokens if given or not _is_local(settings) else None
+    if window is not None:
+        base = ChunkingEmbedder(base, window=window, counter=counter)
+    if settings.embedding_cache_size == 0:
+        return base
+    return CachedEmbedder(base, size=settings.embedding_cache_size, ttl=settings.embedding_cache_ttl)
+
+
+def store_from(settings: Settings) -> VectorStore:
+    """The store that ``OMNI_MEMORY_PROVIDER`` names."""
+    return store_class(settings.provider).from_settings(settings)
+
+
+def ledger_url(settings: Settings) -> str:
+    """Where the ledger is: ``OMNIMEMORY_LEDGER_URL``, else Postgres with that provider, else a file at home.
+
+    Raises:
+        ConfigError: the home folder cannot be made or is not a folder.
+    """
+    if settings.ledger_url is not None:
+        return settings.ledger_url
+    folder = _folder(settings.home)
+    return f"sqlite:///{folder / 'ledger.db'}"
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"OMNIMEMORY_HOME: {path} cannot be used as a folder ({exc.strerror}); name a writable one"
+        ) from exc
+    return path
+
+
+def _is_local(settings: Settings) -> bool:
+    return not (settings.embedding_base_url or settings.embedding_api_key) and (
+        settings.embedding_provider is None or settings.embedding_provider.strip().lower() in LOCAL_EMBEDDERS
+    )
+
+
+def _base_embedder(settings: Settings) -> Embedder:
+    name = (settings.embedding_provider or "").strip().lower()
+    if _is_local(settings):
+        from omnimemory.models import local
+
+        match name:
+            case "minilm":
+                return local.MiniLMEmbedder()
+            case "fastembed":
+                model = settings.embedding_model
+                return local.FastEmbedEmbedder(model) if model else local.FastEmbedEmbedder()
+            case _:
+                return local.WordLlamaEmbedder()
+    if name and name not in PROVIDERS:
+        known = ", ".join((*LOCAL_EMBEDDERS, *(n for n, p in PROVIDERS.items() if p.embeds)))
+        raise ConfigError(f"EMBEDDING_PROVIDER: unknown provider {name!r}; known are {known}")
+    from omnimemory.models.openai_compatible import OpenAIEmbedder
+
+    target = access(
+        "EMBEDDING",
+        provider=settings.embedding_provider,
+        model=settings.embedding_model,
+        api_key=_revealed(settings.embedding_api_key),
+        base_url=settings.embedding_base_url,
+    )
+    return OpenAIEmbedder(
+        base_url=target.base_url,
+        model=target.model,
+        api_key=target.api_key,
+        dimensions=settings.embedding_dimensions,
+        encoding_format=settings.embedding_encoding_format,
+        batch_size=settings.embedding_batch_size,
+        timeout=settings.embedding_timeout,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

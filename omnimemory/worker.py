@@ -1,0 +1,144 @@
+"""The synthesis lane: leased tasks, in order per user, retried with backoff, parked when hopeless."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from pydantic import JsonValue
+
+from omnimemory.core.errors import InvalidModelOutput, OmniMemoryError, RateLimited, VersionConflict
+from omnimemory.core.schemas import Task, TaskKind
+from omnimemory.core.settings import Settings
+from omnimemory.ledger.ledger import Ledger
+from omnimemory.ledger.values import Spent
+from omnimemory.models.base import Usage
+from omnimemory.signals import Signal
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[Task, Usage], Awaitable[dict[str, JsonValue]]]
+"""Does a task and returns its result; safe to call again after any failure."""
+
+POLL_SECONDS = 1.0
+IDLE_CHECK_SECONDS = 5.0
+
+
+class Worker:
+    """Claims tasks and does them, as many at once as ``worker_concurrency`` allows.
+
+    A task fails for good only by being parked: visible, retryable, never dropped.
+    """
+
+    def __init__(
+        self, ledger: Ledger, work: Mapping[TaskKind, Work], *, settings: Settings, changed: Signal
+    ) -> None:
+        self._ledger = ledger
+        self._work = work
+        self._settings = settings
+        self._changed = changed
+        self._wake = asyncio.Event()
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """New tasks may be claimable."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; what was leased then goes back to the queue."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_leases())
+                group.create_task(self._flush_idle_buffers())
+                while True:
+                    self._wake.clear()
+                    free = self._settings.worker_concurrency - len(self._running)
+                    claimed = (
+                        await self._ledger.claim(free, lease_seconds=self._settings.lease_seconds)
+                        if free
+                        else []
+                    )
+                    for task in claimed:
+                        self._running[task.task_id] = group.create_task(self._do(task))
+                    if not claimed:
+                        await self._sleep()
+        finally:
+            await self._ledger.release()
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _do(self, task: Task) -> None:
+        usage = Usage()
+        try:
+            async with asyncio.timeout(self._settings.task_timeout):
+                result = await self._work[task.kind](task, usage)
+            await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
+        except (OmniMemoryError, TimeoutError) as exc:
+            await self._failed(task, exc, usage)
+        except Exception as exc:  # the worker's loop: one bad task must not end the others
+            logger.exception("task %s failed unexpectedly", task.task_id)
+            await self._failed(task, exc, usage)
+        finally:
+            del self._running[task.task_id]
+            self._wake.set()
+            self._changed.notify()
+
+    async def _failed(self, task: Task, error: Exception, usage: Usage) -> None:
+        """Retry later what may pass, park the rest; the error stays readable either way."""
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        may_pass = isinstance(error, TimeoutError | InvalidModelOutput | VersionConflict) or (
+            isinstance(error, OmniMemoryError) and error.transient
+        )
+        again = may_pass and task.attempts < self._settings.task_attempts
+        try:
+            if again:
+                delay = self._delay(task.attempts, error)
+                due = datetime.now(UTC) + timedelta(seconds=delay)
+                await self._ledger.retry_later(task.task_id, text, due, spent=_spent(usage))
+            else:
+                await self._ledger.park(task.task_id, text, spent=_spent(usage))
+        except VersionConflict:
+            logger.info("task %s has been taken over by another worker", task.task_id)
+        else:
+            what = f"tried again in {delay:.1f} s" if again else "parked"
+            logger.warning("task %s, attempt %d: %s; %s", task.task_id, task.attempts, text, what)
+
+    def _delay(self, attempts: int, error: Exception) -> float:
+        """Exponential backoff with full jitter, never shorter than the endpoint asked for."""
+        base, cap = self._settings.retry_base_seconds, self._settings.retry_cap_seconds
+        delay: float = random.uniform(0.5, 1.0) * min(cap, base * 2.0 ** (attempts - 1))
+        if isinstance(error, RateLimited) and error.retry_after is not None:
+            delay = max(delay, min(error.retry_after, cap))
+        return delay
+
+    async def _keep_leases(self) -> None:
+        """Renew our leases; stop working on a task that another worker has taken over."""
+        while True:
+            await asyncio.sleep(self._settings.lease_seconds / 3)
+            if not self._running:
+                continue
+            held = list(self._running)
+            ours = await self._ledger.heartbeat(held, lease_seconds=self._settings.lease_seconds)
+            for task_id in set(held) - ours:
+                if running := self._running.get(task_id):
+                    running.cancel()
+
+    async def _flush_idle_buffers(self) -> None:
+        """Synthesise what waits in a batch that nobody has added to for a while."""
+        while True:
+            before = datetime.now(UTC) - timedelta(seconds=self._settings.batch_idle_seconds)
+            if await self._ledger.flush_buffer(None, idle_before=before):
+                self._wake.set()
+            await asyncio.sleep(min(IDLE_CHECK_SECONDS, self._settings.batch_idle_seconds / 2))
+
+
+def _spent(usage: Usage) -> Spent:
+    return Spent(usage.calls, usage.input_tokens, usage.output_tokens)
