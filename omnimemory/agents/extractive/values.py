@@ -1,0 +1,87 @@
+"""Values of claims: their stems and what kind of thing they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from omnimemory.agents.extractive import lexicon as lex
+from omnimemory.core.text import tokens
+
+TIMES = frozenset({"clock", "weekday", "month", "date", "year", "daypart"})
+_ANCHOR = "zebra"
+"""A content word put last, as a text of function words alone would keep them."""
+_SPELLING = (
+    (re.compile(r"(?<=[a-z]{2})our(s?|ed|ing|ite|ites)?\b"), r"or\1"),
+    (re.compile(r"(?<=[a-z]{3})is(e|ed|es|ing)\b"), r"iz\1"),
+    (re.compile(r"\bgrey\b"), "gray"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is said of a subject: ``stems`` in order, lower-case ``words``, and the kinds it belongs to."""
+
+    stems: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    is_occupation: bool = False
+
+    @staticmethod
+    def of(value: Value, stem: tuple[str, ...]) -> Value:
+        return replace(value, stems=stem)
+
+    @property
+    def is_time(self) -> bool:
+        return bool(self.kinds & TIMES)
+
+    @property
+    def is_state(self) -> bool:
+        return bool(self.kinds & {"state", "marital", "diet"})
+
+    @property
+    def frame(self) -> tuple[str, ...]:
+        """The stems without numbers: what is counted."""
+        return tuple(s for s in self.stems if not s[:1].isdigit())
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return tuple(s for s in self.stems if s[:1].isdigit())
+
+
+def stems(words: Sequence[str]) -> tuple[str, ...]:
+    """Index stems with one spelling for British and American words and digits for numerals."""
+    shown = [lex.NUMBERS.get(word.lower(), word) for word in words]
+    text = " ".join(shown)
+    lowered = text.lower()
+    for pattern, put in _SPELLING:
+        lowered = pattern.sub(put, lowered)
+    return tokens(f"{lowered} {_ANCHOR}", language="en")[:-1]
+
+
+def value_of(words: Sequence[str]) -> Value:
+    """A value from the words of a chunk, as they stand in the sentence."""
+    lowered = [w.lower().removesuffix("'s") for w in words]
+    kinds = {lex.KINDS[w] for w in lowered if w in lex.KINDS and not (w == "may" and "May" not in words)}
+    digits = [w for w in lowered if w[:1].isdigit() or w in lex.NUMBERS]
+    noon = {"noon", "midnight"} & set(lowered)
+    if (
+        noon
+        or any(":" in w or (w.endswith(("am", "pm")) and w[:1].isdigit()) for w in lowered)
+        or (digits and {"am", "pm", "o'clock", "a.m", "p.m"} & set(lowered))
+    ):
+        kinds.add("clock")
+    elif digits and "month" in kinds:
+        kinds.add("date")
+    elif any(re.fullmatch(r"(?:19|20)\d\d", w) for w in digits):
+        kinds.add("year")
+    elif digits:
+        kinds.add("number")
+    if {"every", "weekly", "daily", "monthly", "yearly", "biweekly", "fortnightly"} & set(lowered):
+        kinds.add("frequency")
+    content = [w for w in words if w.lower() not in lex.DETERMINERS]
+    if content and content[0][:1].isupper() and not kinds & TIMES:
+        kinds.add("name")
+    occupied = bool(content) and any(w in lex.OCCUPATIONS for w in lowered[-3:])
+    return Value(stems(words), frozenset(lowered), frozenset(kinds), occupied)
