@@ -12,13 +12,13 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from omnimemory.core.errors import OmniMemoryError
+from omnimemory.core.errors import DimensionMismatch, OmniMemoryError
 from omnimemory.core.schemas import Memory, MemoryKind
 from omnimemory.core.text import ANALYSER
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import OutboxRow
 from omnimemory.models.base import Embedder
-from omnimemory.signals import Signal
+from omnimemory.signals import Doorbell, Signal
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.projection import parts_of_all, records_of
 from omnimemory.stores.records import Fingerprint, Record
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 BATCH = 256
 """Memories delivered in one go: enough to batch embedding, few enough to stay responsive."""
-POLL_SECONDS = 1.0
 RETRY_SECONDS = (0.5, 30.0)
 """First and longest wait before a failed delivery is tried again; it never gives up."""
 
@@ -40,7 +39,7 @@ class Projector:
         self._store = store
         self._embedder = embedder
         self._changed = changed
-        self._wake = asyncio.Event()
+        self._bell = Doorbell()
         self._one_at_a_time = asyncio.Lock()
         self._failures = 0
 
@@ -50,20 +49,16 @@ class Projector:
 
     def wake(self) -> None:
         """New rows are in the outbox."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Deliver what is due, for as long as the engine is open."""
         while True:
-            self._wake.clear()
+            self._bell.quiet()
             if await self.deliver_due():
                 await asyncio.sleep(0)
                 continue
-            try:
-                async with asyncio.timeout(POLL_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._bell.wait(await self._ledger.outbox_next_due())
 
     async def deliver_due(self) -> bool:
         """Deliver one batch of due rows; False when there was none. A failure is kept with its rows."""
@@ -74,13 +69,21 @@ class Projector:
         for row in rows:
             by_app.setdefault(row.app_id, []).append(row)
         for app_id, group in by_app.items():
-            try:
-                await self._deliver(app_id, group)
-                self._failures = 0
-            except OmniMemoryError as exc:
-                await self._postpone(group, exc)
+            await self._try(app_id, group)
         self._changed.notify()
         return True
+
+    async def _try(self, app_id: str, rows: Sequence[OutboxRow]) -> None:
+        """Deliver, or keep for later. One memory that cannot be delivered does not hold up the others."""
+        try:
+            await self._deliver(app_id, rows)
+            self._failures = 0
+        except OmniMemoryError as exc:
+            if exc.transient or isinstance(exc, DimensionMismatch) or len(rows) == 1:
+                await self._postpone(rows, exc)
+            else:
+                for row in rows:
+                    await self._try(app_id, [row])
 
     async def deliver_notes(self, app_id: str, user_id: str) -> None:
         """Deliver a user's undelivered notes now, so that the next link search sees them.
@@ -102,6 +105,15 @@ class Projector:
         while pending := await self._ledger.outbox_of(app_id, limit=BATCH):
             yield len({row.memory_id for row in pending})
             await self._deliver(app_id, pending)
+
+    async def start_over(self, app_id: str) -> None:
+        """Empty an app's store and queue all of its memories again.
+
+        Nothing is delivered in between: what reached the old collection would be gone with it.
+        """
+        async with self._one_at_a_time:
+            await self._ledger.requeue_all(app_id)
+            await self._store.drop(app_id)
 
     async def _deliver(self, app_id: str, rows: Sequence[OutboxRow]) -> None:
         async with self._one_at_a_time:

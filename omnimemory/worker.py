@@ -16,14 +16,13 @@ from omnimemory.core.settings import Settings
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Spent
 from omnimemory.models.base import Usage
-from omnimemory.signals import Signal
+from omnimemory.signals import Doorbell, Signal
 
 logger = logging.getLogger(__name__)
 
 Work = Callable[[Task, Usage], Awaitable[dict[str, JsonValue]]]
 """Does a task and returns its result; safe to call again after any failure."""
 
-POLL_SECONDS = 1.0
 IDLE_CHECK_SECONDS = 5.0
 
 
@@ -40,21 +39,21 @@ class Worker:
         self._work = work
         self._settings = settings
         self._changed = changed
-        self._wake = asyncio.Event()
+        self._bell = Doorbell()
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def wake(self) -> None:
         """New tasks may be claimable."""
-        self._wake.set()
+        self._bell.ring()
 
     async def run(self) -> None:
         """Work until cancelled; what was leased then goes back to the queue."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep_leases())
-                group.create_task(self._flush_idle_buffers())
+                group.create_task(self._queue_what_waited())
                 while True:
-                    self._wake.clear()
+                    self._bell.quiet()
                     free = self._settings.worker_concurrency - len(self._running)
                     claimed = (
                         await self._ledger.claim(free, lease_seconds=self._settings.lease_seconds)
@@ -64,16 +63,9 @@ class Worker:
                     for task in claimed:
                         self._running[task.task_id] = group.create_task(self._do(task))
                     if not claimed:
-                        await self._sleep()
+                        await self._bell.wait(await self._ledger.next_due())
         finally:
             await self._ledger.release()
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
     async def _do(self, task: Task) -> None:
         usage = Usage()
@@ -88,7 +80,7 @@ class Worker:
             await self._failed(task, exc, usage)
         finally:
             del self._running[task.task_id]
-            self._wake.set()
+            self._bell.ring()
             self._changed.notify()
 
     async def _failed(self, task: Task, error: Exception, usage: Usage) -> None:
@@ -131,13 +123,16 @@ class Worker:
                 if running := self._running.get(task_id):
                     running.cancel()
 
-    async def _flush_idle_buffers(self) -> None:
-        """Synthesise what waits in a batch that nobody has added to for a while."""
+    async def _queue_what_waited(self) -> None:
+        """Synthesise batches that nobody has added to for a while; resolve what could not be before."""
+        idle, again = self._settings.batch_idle_seconds, self._settings.resolve_again_seconds
         while True:
-            before = datetime.now(UTC) - timedelta(seconds=self._settings.batch_idle_seconds)
-            if await self._ledger.flush_buffer(None, idle_before=before):
+            now = datetime.now(UTC)
+            flushed = await self._ledger.flush_buffer(None, idle_before=now - timedelta(seconds=idle))
+            queued = await self._ledger.queue_resolutions(stored_before=now - timedelta(seconds=again))
+            if flushed or queued:
                 self._wake.set()
-            await asyncio.sleep(min(IDLE_CHECK_SECONDS, self._settings.batch_idle_seconds / 2))
+            await asyncio.sleep(min(IDLE_CHECK_SECONDS, idle / 2, again / 2))
 
 
 def _spent(usage: Usage) -> Spent:

@@ -30,8 +30,8 @@ CompositeThreshold = Annotated[Annotated[float, Field(ge=0, le=2)] | None, Befor
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def _env(name: str, default: Any, **limits: Any) -> Any:
-    return Field(default=default, validation_alias=name, **limits)
+def _env(variable: str, default: Any, about: str, **limits: Any) -> Any:
+    return Field(default=default, validation_alias=variable, description=about, **limits)
 
 
 class Settings(BaseSettings):
@@ -45,89 +45,174 @@ class Settings(BaseSettings):
     )
 
     # Chat model; none configured means the extractive agents.
-    llm_api_key: SecretStr | None = _env("LLM_API_KEY", None)
-    llm_provider: str | None = _env("LLM_PROVIDER", None)
-    llm_model: str | None = _env("LLM_MODEL", None)
-    llm_base_url: str | None = _env("LLM_BASE_URL", None)
-    llm_temperature: float = _env("LLM_TEMPERATURE", 0.4, ge=0, le=2)
-    llm_max_tokens: int = _env("LLM_MAX_TOKENS", 3000, ge=1)
-    llm_top_p: float = _env("LLM_TOP_P", 0.9, gt=0, le=1)
-    llm_timeout: float = _env("LLM_TIMEOUT", 120, gt=0)
+    llm_api_key: SecretStr | None = _env("LLM_API_KEY", None, "key of the chat model's provider")
+    llm_provider: str | None = _env(
+        "LLM_PROVIDER", None, "openai, anthropic, mistral, azure, ollama, openrouter, groq or gemini"
+    )
+    llm_model: str | None = _env("LLM_MODEL", None, "model name; each provider but azure has a default")
+    llm_base_url: str | None = _env("LLM_BASE_URL", None, "any OpenAI-compatible endpoint")
+    llm_temperature: float = _env("LLM_TEMPERATURE", 0.4, "sampling temperature, 0 to 2", ge=0, le=2)
+    llm_max_tokens: int = _env("LLM_MAX_TOKENS", 3000, "longest answer, in tokens", ge=1)
+    llm_top_p: float = _env("LLM_TOP_P", 0.9, "nucleus sampling", gt=0, le=1)
+    llm_timeout: float = _env("LLM_TIMEOUT", 120, "seconds one request may take", gt=0)
 
     # Embedder; none configured means wordllama's bundled weights.
-    embedding_api_key: SecretStr | None = _env("EMBEDDING_API_KEY", None)
-    embedding_provider: str | None = _env("EMBEDDING_PROVIDER", None)
-    embedding_model: str | None = _env("EMBEDDING_MODEL", None)
-    embedding_base_url: str | None = _env("EMBEDDING_BASE_URL", None)
-    embedding_dimensions: PositiveInt | None = _env("EMBEDDING_DIMENSIONS", None)
-    embedding_encoding_format: Literal["base64", "float"] = _env("EMBEDDING_ENCODING_FORMAT", "base64")
-    embedding_timeout: float = _env("EMBEDDING_TIMEOUT", 600, gt=0)
-    embedding_batch_size: int = _env("EMBEDDING_BATCH_SIZE", 256, ge=1)
-    embedding_max_tokens: int = _env("EMBEDDING_MAX_TOKENS", 8000, ge=16)
-    embedding_cache_size: int = _env("OMNIMEMORY_EMBEDDING_CACHE_SIZE", 20_000, ge=0)
-    embedding_cache_ttl: float = _env("OMNIMEMORY_EMBEDDING_CACHE_TTL", 86_400, gt=0)
+    embedding_api_key: SecretStr | None = _env("EMBEDDING_API_KEY", None, "key of the embedder's provider")
+    embedding_provider: str | None = _env(
+        "EMBEDDING_PROVIDER", None, "wordllama, minilm, fastembed (local) or a provider as above"
+    )
+    embedding_model: str | None = _env("EMBEDDING_MODEL", None, "embedding model name")
+    embedding_base_url: str | None = _env("EMBEDDING_BASE_URL", None, "any OpenAI-compatible endpoint")
+    embedding_dimensions: PositiveInt | None = _env(
+        "EMBEDDING_DIMENSIONS", None, "numbers per vector; known for well-known models"
+    )
+    embedding_encoding_format: Literal["base64", "float"] = _env(
+        "EMBEDDING_ENCODING_FORMAT", "base64", "base64 or float"
+    )
+    embedding_timeout: float = _env("EMBEDDING_TIMEOUT", 600, "seconds one request may take", gt=0)
+    embedding_batch_size: int = _env("EMBEDDING_BATCH_SIZE", 256, "texts per request", ge=1)
+    embedding_max_tokens: int = _env(
+        "EMBEDDING_MAX_TOKENS", 8000, "longer texts are cut into pieces and their vectors averaged", ge=16
+    )
+    embedding_cache_size: int = _env(
+        "OMNIMEMORY_EMBEDDING_CACHE_SIZE", 20_000, "vectors kept in memory; 0 turns the cache off", ge=0
+    )
+    embedding_cache_ttl: float = _env(
+        "OMNIMEMORY_EMBEDDING_CACHE_TTL", 86_400, "seconds a vector is kept", gt=0
+    )
 
     # Where things are kept.
     provider: Annotated[str, BeforeValidator(canonical_provider)] = _env(
-        "OMNI_MEMORY_PROVIDER", "qdrant-local"
+        "OMNI_MEMORY_PROVIDER", "qdrant-local", "vector store; qdrant-local is embedded and needs no server"
     )
     home: Path = Field(
         default_factory=lambda: user_data_path("omnimemory", appauthor=False),
         validation_alias="OMNIMEMORY_HOME",
     )
-    ledger_url: str | None = _env("OMNIMEMORY_LEDGER_URL", None)
-    ledger_synchronous: Literal["FULL", "NORMAL"] = _env("OMNIMEMORY_LEDGER_SYNCHRONOUS", "FULL")
-    max_connections: int = _env("OMNIMEMORY_VECTOR_DB_MAX_CONNECTIONS", 10, ge=1)
-    max_open_collections: int = _env("OMNIMEMORY_MAX_OPEN_COLLECTIONS", 64, ge=1)
-    qdrant_host: str | None = _env("QDRANT_HOST", None)
-    qdrant_port: int = _env("QDRANT_PORT", 6333, ge=1, le=65535)
-    chroma_host: str | None = _env("CHROMA_HOST", None)
-    chroma_port: int = _env("CHROMA_PORT", 8000, ge=1, le=65535)
-    chroma_auth_token: SecretStr | None = _env("CHROMA_AUTH_TOKEN", None)
-    chroma_client_type: str | None = _env("CHROMA_CLIENT_TYPE", None)
-    postgres_uri: SecretStr | None = _env("POSTGRES_URI", None)
-    mongo_uri: SecretStr | None = _env("MONGO_URI", None)
+    ledger_url: str | None = _env(
+        "OMNIMEMORY_LEDGER_URL",
+        None,
+        "the ledger's SQLAlchemy URL; default: a SQLite file in OMNIMEMORY_HOME",
+    )
+    ledger_synchronous: Literal["FULL", "NORMAL"] = _env(
+        "OMNIMEMORY_LEDGER_SYNCHRONOUS",
+        "FULL",
+        "FULL survives a power cut, NORMAL only the end of the process",
+    )
+    max_connections: int = _env(
+        "OMNIMEMORY_VECTOR_DB_MAX_CONNECTIONS", 10, "connections to a vector database server", ge=1
+    )
+    max_open_collections: int = _env(
+        "OMNIMEMORY_MAX_OPEN_COLLECTIONS", 64, "apps whose embedded collection stays open", ge=1
+    )
+    qdrant_host: str | None = _env("QDRANT_HOST", None, "Qdrant server")
+    qdrant_port: int = _env("QDRANT_PORT", 6333, "Qdrant server", ge=1, le=65535)
+    chroma_host: str | None = _env("CHROMA_HOST", None, "Chroma server")
+    chroma_port: int = _env("CHROMA_PORT", 8000, "Chroma server", ge=1, le=65535)
+    chroma_auth_token: SecretStr | None = _env("CHROMA_AUTH_TOKEN", None, "Chroma server")
+    chroma_client_type: str | None = _env("CHROMA_CLIENT_TYPE", None, "Chroma client type")
+    postgres_uri: SecretStr | None = _env("POSTGRES_URI", None, "PostgreSQL with pgvector")
+    mongo_uri: SecretStr | None = _env("MONGO_URI", None, "MongoDB")
 
     # Synthesis.
-    synthesis: bool = _env("OMNIMEMORY_SYNTHESIS", True)
-    default_max_messages: int = _env("OMNIMEMORY_DEFAULT_MAX_MESSAGES", 10, ge=1, le=1000)
-    batch_idle_seconds: float = _env("OMNIMEMORY_BATCH_IDLE_SECONDS", 300, gt=0)
-    note_instructions: str | None = _env("OMNIMEMORY_NOTE_INSTRUCTIONS", None)
-    worker_concurrency: int = _env("OMNIMEMORY_WORKER_CONCURRENCY", 32, ge=1)
-    task_attempts: int = _env("OMNIMEMORY_TASK_ATTEMPTS", 5, ge=1)
-    task_timeout: float = _env("OMNIMEMORY_TASK_TIMEOUT", 600, gt=0)
-    retry_base_seconds: float = _env("OMNIMEMORY_RETRY_BASE_SECONDS", 1.0, gt=0)
-    retry_cap_seconds: float = _env("OMNIMEMORY_RETRY_CAP_SECONDS", 300.0, gt=0)
-    lease_seconds: float = _env("OMNIMEMORY_LEASE_SECONDS", 30, gt=0)
+    synthesis: bool = _env("OMNIMEMORY_SYNTHESIS", True, "false keeps turns only and makes no notes")
+    default_max_messages: int = _env(
+        "OMNIMEMORY_DEFAULT_MAX_MESSAGES",
+        10,
+        "messages in one synthesis: the batch size, and the window of long inputs",
+        ge=1,
+        le=1000,
+    )
+    batch_idle_seconds: float = _env(
+        "OMNIMEMORY_BATCH_IDLE_SECONDS",
+        300,
+        "an unfinished batch is synthesised after this long without a message",
+        gt=0,
+    )
+    note_instructions: str | None = _env(
+        "OMNIMEMORY_NOTE_INSTRUCTIONS", None, "your own instructions for the agents that write notes"
+    )
+    worker_concurrency: int = _env("OMNIMEMORY_WORKER_CONCURRENCY", 32, "tasks worked on at once", ge=1)
+    task_attempts: int = _env("OMNIMEMORY_TASK_ATTEMPTS", 5, "attempts before a task is parked", ge=1)
+    task_timeout: float = _env("OMNIMEMORY_TASK_TIMEOUT", 600, "seconds one attempt may take", gt=0)
+    retry_base_seconds: float = _env(
+        "OMNIMEMORY_RETRY_BASE_SECONDS",
+        1.0,
+        "first wait between attempts; doubles each time, with jitter",
+        gt=0,
+    )
+    retry_cap_seconds: float = _env(
+        "OMNIMEMORY_RETRY_CAP_SECONDS", 300.0, "longest wait between attempts", gt=0
+    )
+    lease_seconds: float = _env(
+        "OMNIMEMORY_LEASE_SECONDS", 30, "a silent worker's tasks are taken over after this long", gt=0
+    )
+    resolve_again_seconds: float = _env(
+        "OMNIMEMORY_RESOLVE_AGAIN_SECONDS",
+        60,
+        "a note whose conflicts could not be resolved gets a second pass after this long",
+        gt=0,
+    )
 
     # Recall.
-    n_results: int = _env("OMNIMEMORY_N_RESULTS", 5, ge=1, le=1000)
-    recall_threshold: Threshold = _env("OMNIMEMORY_RECALL_THRESHOLD", None)
-    composite_threshold: CompositeThreshold = _env("OMNIMEMORY_COMPOSITE_SCORE_THRESHOLD", None)
-    link_threshold: Threshold = _env("OMNIMEMORY_LINK_THRESHOLD", None)
-    query_embedding_timeout: float = _env("OMNIMEMORY_QUERY_EMBEDDING_TIMEOUT", 5, gt=0)
-    dense_weight: float = _env("OMNIMEMORY_DENSE_WEIGHT", 0.5, ge=0, le=1)
-    recency_weight: float = _env("OMNIMEMORY_RECENCY_WEIGHT", 0.1, ge=0)
-    importance_weight: float = _env("OMNIMEMORY_IMPORTANCE_WEIGHT", 0.1, ge=0)
-    recency_hours: float = _env("OMNIMEMORY_RECENCY_HOURS", 10950, gt=0)
+    n_results: int = _env("OMNIMEMORY_N_RESULTS", 5, "memories a query returns by default", ge=1, le=1000)
+    recall_threshold: Threshold = _env(
+        "OMNIMEMORY_RECALL_THRESHOLD", None, "least cosine of a result; auto, or -1 to 1"
+    )
+    composite_threshold: CompositeThreshold = _env(
+        "OMNIMEMORY_COMPOSITE_SCORE_THRESHOLD", None, "least match x boosts of a result; auto, or 0 to 2"
+    )
+    link_threshold: Threshold = _env(
+        "OMNIMEMORY_LINK_THRESHOLD", None, "least cosine that ties two statements; auto, or -1 to 1"
+    )
+    query_embedding_timeout: float = _env(
+        "OMNIMEMORY_QUERY_EMBEDDING_TIMEOUT",
+        5,
+        "seconds a query waits for its embedding before the words alone decide",
+        gt=0,
+    )
+    dense_weight: float = _env(
+        "OMNIMEMORY_DENSE_WEIGHT", 0.5, "share of meaning in relevance; the rest is words", ge=0, le=1
+    )
+    recency_weight: float = _env(
+        "OMNIMEMORY_RECENCY_WEIGHT", 0.1, "weight of recency in the composite score", ge=0
+    )
+    importance_weight: float = _env(
+        "OMNIMEMORY_IMPORTANCE_WEIGHT", 0.1, "weight of importance in the composite score", ge=0
+    )
+    recency_hours: float = _env(
+        "OMNIMEMORY_RECENCY_HOURS", 10950, "age in hours at which recency has fallen to 1/e", gt=0
+    )
 
     # Limits.
-    max_message_chars: int = _env("OMNIMEMORY_MAX_MESSAGE_CHARS", 200_000, ge=1)
-    max_messages_per_call: int = _env("OMNIMEMORY_MAX_MESSAGES_PER_CALL", 10_000, ge=1)
-    max_query_chars: int = _env("OMNIMEMORY_MAX_QUERY_CHARS", 200_000, ge=1)
+    max_message_chars: int = _env("OMNIMEMORY_MAX_MESSAGE_CHARS", 200_000, "longest message", ge=1)
+    max_messages_per_call: int = _env(
+        "OMNIMEMORY_MAX_MESSAGES_PER_CALL", 10_000, "most messages in one call", ge=1
+    )
+    max_query_chars: int = _env("OMNIMEMORY_MAX_QUERY_CHARS", 200_000, "longest query", ge=1)
 
     # Webhooks.
-    webhook_attempts: int = _env("OMNIMEMORY_WEBHOOK_ATTEMPTS", 3, ge=1)
-    webhook_base_seconds: float = _env("OMNIMEMORY_WEBHOOK_BASE_SECONDS", 1.0, gt=0)
-    webhook_timeout: float = _env("OMNIMEMORY_WEBHOOK_TIMEOUT", 10.0, gt=0)
-    webhook_secret: SecretStr | None = _env("OMNIMEMORY_WEBHOOK_SECRET", None)
-    webhook_allow_private: bool = _env("OMNIMEMORY_WEBHOOK_ALLOW_PRIVATE", False)
+    webhook_attempts: int = _env(
+        "OMNIMEMORY_WEBHOOK_ATTEMPTS", 3, "deliveries tried before a summary task is parked", ge=1
+    )
+    webhook_base_seconds: float = _env(
+        "OMNIMEMORY_WEBHOOK_BASE_SECONDS", 1.0, "first wait between deliveries; doubles each time", gt=0
+    )
+    webhook_timeout: float = _env("OMNIMEMORY_WEBHOOK_TIMEOUT", 10.0, "seconds one delivery may take", gt=0)
+    webhook_secret: SecretStr | None = _env(
+        "OMNIMEMORY_WEBHOOK_SECRET", None, "signs deliveries (HMAC-SHA256) when set"
+    )
+    webhook_allow_private: bool = _env(
+        "OMNIMEMORY_WEBHOOK_ALLOW_PRIVATE", False, "true lets callbacks go to private addresses"
+    )
 
     # Observability.
-    metrics_server: bool = _env("OMNIMEMORY_ENABLE_METRICS_SERVER", False)
-    metrics_port: int = _env("OMNIMEMORY_METRICS_PORT", 9001, ge=1, le=65535)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _env("LOG_LEVEL", "INFO")
-    log_dir: Path | None = _env("LOG_DIR", None)
+    metrics_server: bool = _env("OMNIMEMORY_ENABLE_METRICS_SERVER", False, "Prometheus endpoint")
+    metrics_port: int = _env("OMNIMEMORY_METRICS_PORT", 9001, "its port", ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _env(
+        "LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"
+    )
+    log_dir: Path | None = _env("LOG_DIR", None, "folder for log files; unset: none")
 
     @classmethod
     def load(cls, overrides: Mapping[str, object] | None = None) -> Settings:
