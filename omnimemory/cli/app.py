@@ -1,0 +1,52 @@
+"""The ``omnimemory`` command. Commands import the engine when they run, so that help stays fast."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from omnimemory.cli import demo, memory, rebuild
+from omnimemory.cli.failures import EXIT_CODES, ReportingGroup
+
+app = typer.Typer(
+    name="omnimemory",
+    cls=ReportingGroup,
+    help="Long-term memory for LLM applications.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(memory.app, name="memory")
+app.command("demo")(demo.demo)
+app.command("rebuild")(rebuild.rebuild)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"omnimemory {version('omnimemory')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Long-term memory for LLM applications."""
+
+
+def main() -> None:
+    """The entry point. A stream that cannot show a character gets an escape for it, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    app()
