@@ -20,6 +20,7 @@ from omnimemory.evolution.chain import order
 from omnimemory.evolution.manual import delete_manually, restore, update_manually
 from omnimemory.evolution.plan import Plan
 from omnimemory.ingest import Ingest, as_messages, turns_from
+from omnimemory.items import ItemBatches
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Appended
 from omnimemory.models.base import ChatModel, Embedder, Prompt, Usage
@@ -97,9 +98,11 @@ class Engine:
             changed=self._changed,
         )
         self.ingest = Ingest(self.ledger, self.settings, accepted=self._wake)
+        self.items = ItemBatches(self.ledger, self._recall, changed=self.projector.wake)
         self._lanes = [
             asyncio.create_task(_supervised("index lane", self.projector.run)),
             asyncio.create_task(_supervised("synthesis lane", self._worker.run)),
+            asyncio.create_task(_supervised("expiry lane", self.items.run)),
         ]
         return self
 

@@ -15,7 +15,7 @@ from omnimemory.core.ids import content_hash
 from omnimemory.core.schemas import Memory, Message, Metadata, Scope, TaskKind
 from omnimemory.core.settings import Settings, variable_of
 from omnimemory.ledger.ledger import Ledger
-from omnimemory.ledger.values import Appended, AppendMode, NewTurn, OnChange
+from omnimemory.ledger.values import Appended, AppendMode, Entries, NewTurn, OnChange, Payload
 from omnimemory.recall.pack import strip_echo
 
 LOOKBACK = 1000
@@ -155,11 +155,16 @@ class Ingest:
         *,
         metadata: Metadata | None = None,
         infer: bool | None = None,
+        transcript: Sequence[Payload] | None = None,
     ) -> Appended:
-        """Accept messages as they come: they wait in the session's batch until it is full or idle."""
+        """Accept messages as they come: they wait in the session's batch until it is full or idle.
+
+        ``transcript`` extends the session's transcript in the same transaction.
+        """
         synthesise = self._settings.synthesis if infer is None else infer
         turns = turns_from(messages, settings=self._settings, metadata=metadata)
-        return await self._append(scope, turns, mode="buffer" if synthesise else "none")
+        entries = None if transcript is None else Entries(transcript)
+        return await self._append(scope, turns, mode="buffer" if synthesise else "none", transcript=entries)
 
     async def ingest_transcript(
         self,
@@ -169,12 +174,14 @@ class Ingest:
         metadata: Metadata | None = None,
         whole_history: bool = False,
         infer: bool | None = None,
+        transcript: Sequence[Payload] | None = None,
     ) -> Appended:
         """Accept a transcript that repeats what was handed in before; only what is new is stored.
 
         Messages with an id match by id alone, and one with a known id and other content becomes a
         new version of its turn. Runs without ids match where the longest suffix of the stored
         session is a prefix of ``messages``; see ``ingest.replayed`` for ``whole_history``.
+        ``transcript`` takes the place of the session's transcript in the same transaction.
         """
         synthesise = self._settings.synthesis if infer is None else infer
         turns = turns_from(messages, settings=self._settings, metadata=metadata)
@@ -184,7 +191,11 @@ class Ingest:
             seen = replayed(stored, turns, whole_history=whole_history)
             new = [turn for position, turn in enumerate(turns) if position >= seen or turn.message_id]
             return await self._append(
-                scope, new, mode="buffer" if synthesise else "none", on_change="version"
+                scope,
+                new,
+                mode="buffer" if synthesise else "none",
+                on_change="version",
+                transcript=None if transcript is None else Entries(transcript, replaces=True),
             )
 
     async def add_agent_memory(
@@ -216,6 +227,7 @@ class Ingest:
         payload: Mapping[str, JsonValue] | None = None,
         idempotency_key: str | None = None,
         on_change: OnChange = "conflict",
+        transcript: Entries | None = None,
     ) -> Appended:
         if scope.user_id is None:
             raise ScopeError("user_id is required to store anything; no shared default is assumed")
@@ -232,6 +244,7 @@ class Ingest:
             batch_size=self._settings.default_max_messages,
             idempotency=key,
             on_change=on_change,
+            transcript=transcript,
         )
         self._accepted(appended)
         return appended

@@ -25,8 +25,10 @@ from omnimemory.stores.records import Fingerprint, Record
 
 logger = logging.getLogger(__name__)
 
-BATCH = 256
-"""Memories delivered in one go: enough to batch embedding, few enough to stay responsive."""
+BATCH = 64
+"""Changes delivered in one go: enough to share a commit, few enough to keep the loop responsive."""
+GATHER_SECONDS = 0.1
+"""Rest between batches while changes come in: accepting goes first, and small changes share a batch."""
 RETRY_SECONDS = (0.5, 30.0)
 """First and longest wait before a failed delivery is tried again; it never gives up."""
 
@@ -55,23 +57,24 @@ class Projector:
         """Deliver what is due, for as long as the engine is open."""
         while True:
             self._bell.quiet()
-            if await self.deliver_due():
-                await asyncio.sleep(0)
-                continue
-            await self._bell.wait(await self._ledger.outbox_next_due())
+            delivered = await self.deliver_due()
+            if not delivered:
+                await self._bell.wait(await self._ledger.outbox_next_due())
+            if delivered < BATCH or self._bell.rung:
+                await asyncio.sleep(GATHER_SECONDS)
 
-    async def deliver_due(self) -> bool:
-        """Deliver one batch of due rows; False when there was none. A failure is kept with its rows."""
+    async def deliver_due(self) -> int:
+        """Deliver one batch of due rows; how many there were. A failure is kept with its rows."""
         rows = await self._ledger.outbox(BATCH)
         if not rows:
-            return False
+            return 0
         by_app: dict[str, list[OutboxRow]] = {}
         for row in rows:
             by_app.setdefault(row.app_id, []).append(row)
         for app_id, group in by_app.items():
             await self._try(app_id, group)
         self._changed.notify()
-        return True
+        return len(rows)
 
     async def _try(self, app_id: str, rows: Sequence[OutboxRow]) -> None:
         """Deliver, or keep for later. One memory that cannot be delivered does not hold up the others."""

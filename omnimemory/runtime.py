@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures.thread  # registers its end before ours, see _at_exit
 import logging
 import os
 import threading
@@ -26,6 +27,8 @@ T = TypeVar("T")
 
 EXIT_SECONDS = 2.0
 """How long interpreter exit may wait; what is not finished resumes at the next start."""
+
+_CLOSED_UNDER_WAY = "the SDK was closed while this call was under way; make a new one and call again"
 
 OpenEngine = Callable[[], Awaitable["Engine"]]
 
@@ -59,7 +62,14 @@ class Runtime:
         """Run ``call`` with the engine and await it on the caller's loop, whichever that is."""
         if threading.current_thread() is self._thread:
             return await self._with_engine(call)
-        return await asyncio.wrap_future(self.submit(call))
+        future = self.submit(call)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError as exc:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling() or not future.cancelled():
+                raise
+            raise InvalidRequest(_CLOSED_UNDER_WAY) from exc
 
     def run(self, call: Callable[[Engine], Awaitable[T]]) -> T:
         """The blocking form of ``submit``.
@@ -72,6 +82,8 @@ class Runtime:
         future = self.submit(call)
         try:
             return future.result()
+        except concurrent.futures.CancelledError as exc:
+            raise InvalidRequest(_CLOSED_UNDER_WAY) from exc
         except BaseException:
             future.cancel()
             raise
@@ -88,7 +100,7 @@ class Runtime:
             return self._references <= 0
 
     def close(self, *, drain: bool, timeout: float) -> None:
-        """Close the engine and end the loop. ``drain`` first finishes what is queued, in ``timeout`` seconds."""
+        """Close the engine, end the loop; ``drain`` first lets queued work finish, ``timeout`` seconds."""
         with self._lock:
             loop, thread, engine, pid = self._loop, self._thread, self._engine, self._pid
             self._reset()
@@ -102,6 +114,10 @@ class Runtime:
         finally:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(EXIT_SECONDS)
+
+    def forked(self) -> None:
+        """In a forked child: the parent's loop, its thread and whoever held the lock are not here."""
+        self._lock = threading.Lock()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -141,9 +157,10 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        if unfinished := asyncio.all_tasks(loop):
+            for task in unfinished:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(unfinished, timeout=EXIT_SECONDS))
         loop.close()
 
 
@@ -175,10 +192,9 @@ def _after_fork() -> None:
     global _shared_lock
     _shared_lock = threading.Lock()
     for runtime in _shared.values():
-        runtime._lock = threading.Lock()
+        runtime.forked()
 
 
-@atexit.register
 def _close_all() -> None:
     with _shared_lock:
         runtimes = list(_shared.values())
@@ -190,5 +206,17 @@ def _close_all() -> None:
             logger.warning("closing at exit failed: %s", exc)
 
 
+def _at_exit(call: Callable[[], None]) -> None:
+    """Have ``call`` made at exit while threads can still be asked for work.
+
+    ``atexit`` comes too late: executors refuse by then, and a task that meets that would be parked.
+    ``threading`` has no public hook; its own one runs the last registered first, so ours comes before
+    that of ``concurrent.futures``, which this module has imported.
+    """
+    register: Callable[[Callable[[], None]], object] = getattr(threading, "_register_atexit", atexit.register)
+    register(call)
+
+
+_at_exit(_close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

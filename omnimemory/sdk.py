@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any, Self
 
 from omnimemory.core.schemas import ScoredMemory
-from omnimemory.facade.blocking import blocking
+from omnimemory.facade.blocking import blocking, without_loop
 from omnimemory.facade.connection import CLOSE_SECONDS, Response
 from omnimemory.facade.evolving import Evolving
+from omnimemory.facade.keeping import Keeping
 from omnimemory.facade.reading import Reading
 from omnimemory.facade.working import Working
 from omnimemory.facade.writing import Writing
@@ -19,7 +20,7 @@ from omnimemory.facade.writing import Writing
 __all__ = ["AgentMemorySDK", "OmniMemorySDK", "SyncOmniMemorySDK"]
 
 
-class OmniMemorySDK(Writing, Reading, Evolving, Working):
+class OmniMemorySDK(Writing, Reading, Evolving, Keeping, Working):
     """Memory for an application, its users and their sessions.
 
     Settings come from keyword arguments (the fields of ``core.settings.Settings``), the environment
@@ -76,10 +77,10 @@ class AgentMemorySDK:
 
 
 class SyncOmniMemorySDK:
-    """``OmniMemorySDK`` for code without a loop, and inside one that must not await: same methods, blocking."""
+    """``OmniMemorySDK`` for code that has no loop or must not await: the same methods, blocking."""
 
     def __init__(self, memory: OmniMemorySDK | None = None, **settings: Any) -> None:
-        self._twin = memory or OmniMemorySDK(**settings)
+        self._twin = memory or without_loop(lambda: OmniMemorySDK(**settings))
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +111,11 @@ class SyncOmniMemorySDK:
     list_decisions = blocking(OmniMemorySDK.list_decisions)
     summarize_conversation = blocking(OmniMemorySDK.summarize_conversation)
     answer = blocking(OmniMemorySDK.answer)
+    append_transcript = blocking(OmniMemorySDK.append_transcript)
+    get_transcript = blocking(OmniMemorySDK.get_transcript)
+    replace_transcript = blocking(OmniMemorySDK.replace_transcript)
+    clear_transcript = blocking(OmniMemorySDK.clear_transcript)
+    items_batch = blocking(OmniMemorySDK.items_batch)
     get_task = blocking(OmniMemorySDK.get_task)
     wait_for_task = blocking(OmniMemorySDK.wait_for_task)
     list_tasks = blocking(OmniMemorySDK.list_tasks)

@@ -39,6 +39,11 @@ class Doorbell:
     def ring(self) -> None:
         self._event.set()
 
+    @property
+    def rung(self) -> bool:
+        """Whether it rang since the last ``quiet``."""
+        return self._event.is_set()
+
     def quiet(self) -> None:
         """Forget earlier rings, before looking for work."""
         self._event.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from omnimemory.agents.base import Agents
-from omnimemory.core.errors import ModelError, VersionConflict
+from omnimemory.core.errors import InvalidModelOutput, ModelError, VersionConflict
 from omnimemory.core.ids import new_id
 from omnimemory.core.notes import is_nothing
 from omnimemory.core.proposals import MAX_STATEMENTS, Draft, DraftStatement
@@ -22,6 +23,7 @@ from omnimemory.evolution.plan import Plan, store_new
 from omnimemory.evolution.resolution import resolve
 from omnimemory.ingest import common_metadata
 from omnimemory.ledger.ledger import Ledger
+from omnimemory.ledger.values import Spent
 from omnimemory.models.base import Usage
 from omnimemory.projector import Projector
 from omnimemory.recall.links import LinkFinder
@@ -44,8 +46,10 @@ class Synthesizer:
         self._agents = agents
         self._settings = settings
 
-    async def synthesize(self, task: Task, usage: Usage) -> dict[str, JsonValue]:
-        """Every window of the task's turns, from the first one not yet applied; what was done."""
+    async def synthesize(self, task: Task, usage: Usage) -> dict[str, JsonValue] | None:
+        """Every window of the task's turns, from the first one not yet applied. The last one's
+        transaction ends the task; where none is left, what was done.
+        """
         turns = await self._ledger.turns_of_task(task.task_id)
         size = self._settings.default_max_messages
         windows = [turns[start : start + size] for start in range(0, len(turns), size)]
@@ -53,33 +57,38 @@ class Synthesizer:
         instructions = self._instructions(task)
         for index in range(task.progress, len(windows)):
             draft = await self._agents.synthesize(windows[index], instructions=instructions, usage=usage)
-            done = await self._remember(task, windows[index], draft, usage, done, progress=index + 1)
-        return done.as_result()
+            last = index + 1 == len(windows)
+            done = await self._remember(
+                task, windows[index], draft, usage, done, progress=index + 1, last=last
+            )
+        return done.as_result() if task.progress >= len(windows) else None
 
-    async def compose(self, task: Task, usage: Usage) -> dict[str, JsonValue]:
+    async def compose(self, task: Task, usage: Usage) -> dict[str, JsonValue] | None:
         """An agent's own memory: one note, no conflict resolution."""
         done = _Outcome(task.result)
-        if task.progress == 0:
-            turns = await self._ledger.turns_of_task(task.task_id)
-            if task.payload.get("infer", True):
-                draft = _indexed(
-                    await self._agents.compose(turns, instructions=self._instructions(task), usage=usage)
-                )
-            else:
-                draft = _verbatim(turns)
-            note = self._note(task, turns, draft)
-            plan = store_new(note, task_id=task.task_id, now=datetime.now(UTC))
-            done = await self._apply(plan, task, progress=1, done=done)
-        return done.as_result()
+        if task.progress:
+            return done.as_result()
+        turns = await self._ledger.turns_of_task(task.task_id)
+        if task.payload.get("infer", True):
+            draft = _indexed(
+                await self._agents.compose(turns, instructions=self._instructions(task), usage=usage)
+            )
+        else:
+            draft = _verbatim(turns)
+        note = self._note(task, turns, draft)
+        plan = store_new(note, task_id=task.task_id, now=datetime.now(UTC))
+        await self._apply(plan, task, usage, done, progress=1, last=True)
+        return None
 
-    async def resolve_again(self, task: Task, usage: Usage) -> dict[str, JsonValue]:
-        """A later pass over a note that was stored unresolved."""
+    async def resolve_again(self, task: Task, usage: Usage) -> dict[str, JsonValue] | None:
+        """A later pass over a note that was stored unresolved. Fails where that is still what it is."""
         done = _Outcome(task.result)
         memory_id = str(task.payload["memory_id"])
         note = (await self._ledger.get(task.app_id, [memory_id])).get(memory_id)
-        if note is not None and note.is_active and note.unresolved:
-            done = await self._evolve(task, note, usage, done, progress=1)
-        return done.as_result()
+        if note is None or not note.is_active or not note.unresolved:
+            return done.as_result()
+        await self._evolve(task, note, usage, done, progress=1, last=True)
+        return None
 
     def _instructions(self, task: Task) -> str | None:
         given = task.payload.get("instructions")
@@ -94,11 +103,13 @@ class Synthesizer:
         done: _Outcome,
         *,
         progress: int,
+        last: bool,
     ) -> _Outcome:
         draft = _indexed(draft)
         if not draft.statements:  # nothing worth a note was said; the turns stay recallable
-            return await self._apply(Plan(), task, progress=progress, done=done)
-        return await self._evolve(task, self._note(task, turns, draft), usage, done, progress=progress)
+            return await self._apply(Plan(), task, usage, done, progress=progress, last=last)
+        note = self._note(task, turns, draft)
+        return await self._evolve(task, note, usage, done, progress=progress, last=last)
 
     def _note(self, task: Task, turns: Sequence[Memory], draft: Draft) -> Memory:
         return compose_note(
@@ -111,7 +122,7 @@ class Synthesizer:
         )
 
     async def _evolve(
-        self, task: Task, note: Memory, usage: Usage, done: _Outcome, *, progress: int
+        self, task: Task, note: Memory, usage: Usage, done: _Outcome, *, progress: int, last: bool
     ) -> _Outcome:
         """Hold ``note`` against the related old ones and apply what follows, as one transaction."""
         attempts = 0
@@ -121,7 +132,7 @@ class Synthesizer:
             links = await self._links.find(note)
             plan = await self._plan(task, note, links, usage)
             try:
-                return await self._apply(plan, task, progress=progress, done=done)
+                return await self._apply(plan, task, usage, done, progress=progress, last=last)
             except VersionConflict:
                 if attempts == APPLY_ATTEMPTS:
                     raise
@@ -137,21 +148,29 @@ class Synthesizer:
             if task.kind is TaskKind.RESOLVE:
                 raise
             logger.warning("task %s: the resolver failed, both notes are kept: %s", task.task_id, exc)
-            return store_new(note, task_id=task.task_id, now=now, unresolved=True)
+            why = f"Kept beside the linked notes: {exc}"
+            return store_new(note, task_id=task.task_id, now=now, unresolved=True, reasoning=why)
         cited = sorted({turn for link in links for s in link.memory.statements for turn in s.sources})
-        return resolve(
-            note,
-            links,
-            resolution,
-            turns=await self._ledger.get(task.app_id, cited, user_id=task.user_id),
-            citations=await self._ledger.citations(task.app_id, cited),
-            task_id=task.task_id,
-            now=now,
+        turns, citations = await asyncio.gather(
+            self._ledger.get(task.app_id, cited, user_id=task.user_id),
+            self._ledger.citations(task.app_id, cited),
         )
+        plan = resolve(
+            note, links, resolution, turns=turns, citations=citations, task_id=task.task_id, now=now
+        )
+        if task.kind is TaskKind.RESOLVE and not plan.changed:
+            raise InvalidModelOutput("the consolidation would have lost a statement; both notes are kept")
+        return plan
 
-    async def _apply(self, plan: Plan, task: Task, *, progress: int, done: _Outcome) -> _Outcome:
+    async def _apply(
+        self, plan: Plan, task: Task, usage: Usage, done: _Outcome, *, progress: int, last: bool
+    ) -> _Outcome:
+        """Write a window's step down; the ``last`` one ends the task with what it spent."""
         after = done.with_plan(plan)
-        await self._ledger.apply(plan, task=task, progress=progress, result=after.as_result())
+        spent = Spent(usage.calls, usage.input_tokens, usage.output_tokens) if last else None
+        await self._ledger.apply(
+            plan, task=task, progress=progress, result=after.as_result(), finish=last, spent=spent
+        )
         self._projector.wake()
         return after
 
@@ -172,20 +191,29 @@ def _verbatim(turns: Sequence[Memory]) -> Draft:
 
 
 class _Outcome:
-    """What a task has done so far: the notes it stored and how often each operation was applied."""
+    """What a task has done so far: the notes it stored, those of them whose conflicts are still open,
+    and how often each operation was applied.
+    """
 
     def __init__(self, result: Mapping[str, JsonValue] | None = None) -> None:
         found = result or {}
         ids, operations = found.get("memory_ids"), found.get("operations")
         self.memory_ids = [str(i) for i in ids] if isinstance(ids, list) else []
         self.operations = Counter(operations if isinstance(operations, dict) else {})
+        unresolved = found.get("unresolved")
+        self.unresolved = [str(i) for i in unresolved] if isinstance(unresolved, list) else []
 
     def with_plan(self, plan: Plan) -> _Outcome:
         """What it will be once ``plan`` is applied."""
         after = _Outcome(self.as_result())
         after.memory_ids += [memory.id for memory in plan.created]
         after.operations.update(decision.operation.value for decision in plan.decisions)
+        after.unresolved += [memory.id for memory in plan.created if memory.unresolved]
         return after
 
     def as_result(self) -> dict[str, JsonValue]:
-        return {"memory_ids": list(self.memory_ids), "operations": dict(sorted(self.operations.items()))}
+        result: dict[str, JsonValue] = {
+            "memory_ids": list(self.memory_ids),
+            "operations": dict(sorted(self.operations.items())),
+        }
+        return result | {"unresolved": list(self.unresolved)} if self.unresolved else result

@@ -162,7 +162,9 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise InvalidRequest("callback_url must be an http(s) URL, as https://example.com/hook")
     if not parts.netloc.isascii():
-        raise InvalidRequest("callback_url must name its host in ASCII, as https://xn--mnchen-3ya.example/hook")
+        raise InvalidRequest(
+            "callback_url must name its host in ASCII, as https://xn--mnchen-3ya.example/hook"
+        )
     if parts.username or parts.password:
         raise InvalidRequest("callback_url may not carry credentials; use callback_headers")
     return parts

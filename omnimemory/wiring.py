@@ -11,7 +11,7 @@ from omnimemory.agents.base import Agents
 from omnimemory.core.errors import ConfigError
 from omnimemory.core.settings import Settings
 from omnimemory.engine import Engine
-from omnimemory.ledger.ledger import Ledger
+from omnimemory.ledger.ledger import Ledger, file_url
 from omnimemory.models.base import ChatModel, Embedder
 from omnimemory.models.cache import CachedEmbedder
 from omnimemory.models.chunking import ChunkingEmbedder, TokenCounter
@@ -47,11 +47,12 @@ def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
     agents = parts.agents
     if agents is None:
         own_model = None if parts.chat_model is not None else chat_model_from(settings)
-        model = on_home_loop(parts.chat_model) if parts.chat_model else own_model
+        given = parts.chat_model
+        model = on_home_loop(given, timeout=settings.llm_timeout) if given else own_model
         agents = agents_from(model, settings)
     return Engine(
         settings=settings,
-        ledger=Ledger(ledger_url(settings), synchronous=settings.ledger_synchronous),
+        ledger=ledger_from(settings),
         store=parts.store or store_from(settings),
         embedder=embedder_from(settings, given=parts.embedder, counter=counter),
         agents=agents,
@@ -99,7 +100,9 @@ def agents_from(model: ChatModel | None, settings: Settings) -> Agents:
 
 def embedder_from(settings: Settings, *, given: Embedder | None, counter: TokenCounter) -> Embedder:
     """The embedder that ``EMBEDDING_*`` names (default: wordllama), with chunking and a cache."""
-    base: Embedder = on_home_loop(given) if given else _base_embedder(settings)
+    base: Embedder = (
+        on_home_loop(given, timeout=settings.embedding_timeout) if given else _base_embedder(settings)
+    )
     window = settings.embedding_max_tokens if given or not _is_local(settings) else None
     if window is not None:
         base = ChunkingEmbedder(base, window=window, counter=counter)
@@ -113,16 +116,14 @@ def store_from(settings: Settings) -> VectorStore:
     return store_class(settings.provider).from_settings(settings)
 
 
-def ledger_url(settings: Settings) -> str:
-    """Where the ledger is: ``OMNIMEMORY_LEDGER_URL``, else Postgres with that provider, else a file at home.
+def ledger_from(settings: Settings) -> Ledger:
+    """The ledger at ``OMNIMEMORY_LEDGER_URL``, else in a file of the home folder.
 
     Raises:
-        ConfigError: the home folder cannot be made or is not a folder.
+        ConfigError: the URL cannot be read, or the home folder cannot be made.
     """
-    if settings.ledger_url is not None:
-        return settings.ledger_url
-    folder = _folder(settings.home)
-    return f"sqlite:///{folder / 'ledger.db'}"
+    url = settings.ledger_url or file_url(_folder(settings.home) / "ledger.db")
+    return Ledger(url, synchronous=settings.ledger_synchronous)
 
 
 def _folder(path: Path) -> Path:

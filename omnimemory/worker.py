@@ -20,8 +20,9 @@ from omnimemory.signals import Doorbell, Signal
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[Task, Usage], Awaitable[dict[str, JsonValue]]]
-"""Does a task and returns its result; safe to call again after any failure."""
+Work = Callable[[Task, Usage], Awaitable[dict[str, JsonValue] | None]]
+"""Does a task and returns its result, None when it wrote down itself that the task is done; safe to
+call again after any failure."""
 
 IDLE_CHECK_SECONDS = 5.0
 
@@ -62,8 +63,8 @@ class Worker:
                     )
                     for task in claimed:
                         self._running[task.task_id] = group.create_task(self._do(task))
-                    if not claimed:
-                        await self._bell.wait(await self._ledger.next_due())
+                    await asyncio.sleep(0)  # what was claimed reads its turns before we ask for more
+                    await self._bell.wait(await self._ledger.next_due())
         finally:
             await self._ledger.release()
 
@@ -72,7 +73,8 @@ class Worker:
         try:
             async with asyncio.timeout(self._settings.task_timeout):
                 result = await self._work[task.kind](task, usage)
-            await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
+            if result is not None:
+                await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
         except (OmniMemoryError, TimeoutError) as exc:
             await self._failed(task, exc, usage)
         except Exception as exc:  # the worker's loop: one bad task must not end the others
@@ -131,7 +133,7 @@ class Worker:
             flushed = await self._ledger.flush_buffer(None, idle_before=now - timedelta(seconds=idle))
             queued = await self._ledger.queue_resolutions(stored_before=now - timedelta(seconds=again))
             if flushed or queued:
-                self._wake.set()
+                self._bell.ring()
             await asyncio.sleep(min(IDLE_CHECK_SECONDS, idle / 2, again / 2))
 
 

@@ -23,10 +23,12 @@ _ALIASES = {
 }
 
 
-def canonical_provider(name: str) -> str:
+def canonical_provider(name: object) -> str:
     """The canonical name for what a person typed; an unknown name comes back as it is, in lower case.
 
     Unknown names may belong to a third-party store, so the registry judges them.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"a store's name is text, got {type(name).__name__}")
     plain = re.sub(r"[\s_]+", "-", name.strip().lower())
     return _ALIASES.get(plain, plain)

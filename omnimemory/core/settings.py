@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True, populate_by_name=True
+        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True
     )
 
     # Chat model; none configured means the extractive agents.
@@ -225,7 +225,7 @@ class Settings(BaseSettings):
         if unknown := sorted(set(given) - set(cls.model_fields)):
             raise ConfigError(f"no such setting: {', '.join(unknown)}; known: {', '.join(cls.model_fields)}")
         try:
-            return cls(**given)
+            return cls(**{variable_of(field): value for field, value in given.items()})
         except (ValidationError, SettingsError) as exc:
             raise ConfigError(_explain(exc)) from exc
 

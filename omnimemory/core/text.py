@@ -67,7 +67,7 @@ _TELLTALES = {"ñ": "es", "¿": "es", "¡": "es", "ß": "de", "ã": "pt", "õ": 
 
 
 class _Stemmer(Protocol):
-    def stemWord(self, word: str) -> str: ...
+    def stemWord(self, word: str) -> str: ...  # noqa: N802  # snowball's name
 
 
 def tokens(text: str, *, language: str | None = None) -> tuple[str, ...]:

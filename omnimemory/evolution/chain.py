@@ -67,7 +67,7 @@ def order(members: Iterable[Memory]) -> list[Memory]:
     for memory in states.values():
         if memory.next_id in waiting:
             waiting[memory.next_id] += 1
-    ready = [_age(states[id]) for id, count in waiting.items() if count == 0]
+    ready = [_age(states[name]) for name, count in waiting.items() if count == 0]
     heapq.heapify(ready)
     ordered: dict[str, Memory] = {}
     while ready:

@@ -72,27 +72,27 @@ def _place_tree(
     """Place one tree below ``top``; returns where it ends."""
     distance = {final: 0}
     walk = [final]
-    for id in walk:
-        for part in parts[id]:
-            distance[part] = distance[id] + 1
+    for node in walk:
+        for part in parts[node]:
+            distance[part] = distance[node] + 1
             walk.append(part)
     rows = _rows(walk, parts)
     deepest = max(distance.values())
-    column = {id: deepest - steps for id, steps in distance.items()}
+    column = {node: deepest - steps for node, steps in distance.items()}
     band_tops: dict[int, float] = {}
     for band in range(deepest // COLUMNS + 1):
-        inside = [id for id in walk if column[id] // COLUMNS == band]
-        first = min(rows[id] for id in inside)
-        for id in inside:
-            x = (column[id] % COLUMNS) * (CARD_WIDTH + COLUMN_GAP)
-            places[id] = (x, top + (rows[id] - first) * (CARD_HEIGHT + ROW_GAP))
+        inside = [node for node in walk if column[node] // COLUMNS == band]
+        first = min(rows[node] for node in inside)
+        for node in inside:
+            x = (column[node] % COLUMNS) * (CARD_WIDTH + COLUMN_GAP)
+            places[node] = (x, top + (rows[node] - first) * (CARD_HEIGHT + ROW_GAP))
         band_tops[band] = top
-        top = max(places[id][1] for id in inside) + CARD_HEIGHT + BAND_GAP
-    for id in walk:
-        for part in parts[id]:
-            turn = column[part] // COLUMNS != column[id] // COLUMNS
-            channel = band_tops[column[id] // COLUMNS] - BAND_GAP / 2 if turn else None
-            arrows.append(_arrow(part, id, places, channel))
+        top = max(places[node][1] for node in inside) + CARD_HEIGHT + BAND_GAP
+    for node in walk:
+        for part in parts[node]:
+            turn = column[part] // COLUMNS != column[node] // COLUMNS
+            channel = band_tops[column[node] // COLUMNS] - BAND_GAP / 2 if turn else None
+            arrows.append(_arrow(part, node, places, channel))
     return top - BAND_GAP
 
 
@@ -102,16 +102,16 @@ def _rows(walk: Sequence[str], parts: dict[str, list[str]]) -> dict[str, float]:
     leaves = 0
     stack = [walk[0]]
     while stack:
-        id = stack[-1]
-        open_parts = [part for part in parts[id] if part not in rows]
+        node = stack[-1]
+        open_parts = [part for part in parts[node] if part not in rows]
         if open_parts:
             stack.append(open_parts[0])
             continue
         stack.pop()
-        if parts[id]:
-            rows[id] = (rows[parts[id][0]] + rows[parts[id][-1]]) / 2
+        if parts[node]:
+            rows[node] = (rows[parts[node][0]] + rows[parts[node][-1]]) / 2
         else:
-            rows[id] = float(leaves)
+            rows[node] = float(leaves)
             leaves += 1
     return rows
 

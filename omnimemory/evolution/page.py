@@ -144,7 +144,7 @@ def _steps(changes: Sequence[Step], names: Mapping[str, str]) -> str:
 
 
 def _step(step: Step, names: Mapping[str, str]) -> str:
-    where = ", ".join(names.get(id, "a memory elsewhere") for id in step.from_ids)
+    where = ", ".join(names.get(old, "a memory elsewhere") for old in step.from_ids)
     if step.to_id is None:
         where += " ended"
     elif step.operation is Operation.SKIP:

@@ -90,7 +90,7 @@ def build_report(chain: Chain, *, decisions: Iterable[Decision] = ()) -> Report:
             Change(
                 at=step.at,
                 operation=step.operation,
-                before=tuple(names.get(id, id) for id in step.from_ids),
+                before=tuple(names.get(old, old) for old in step.from_ids),
                 after=None if step.to_id is None else names.get(step.to_id, step.to_id),
                 reasoning=step.reasoning,
                 confidence=step.confidence,

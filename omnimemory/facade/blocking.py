@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from omnimemory.facade.connection import Connection
@@ -11,6 +13,19 @@ from omnimemory.facade.connection import Connection
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound=Connection)
+
+
+def without_loop(build: Callable[[], R]) -> R:
+    """``build()`` where no event loop runs, so that the models it binds are bound to none.
+
+    A loop on whose thread blocking calls are made stands still while they wait for a model.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return build()
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(build).result()
 
 
 class Twin(Protocol):

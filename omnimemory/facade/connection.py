@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from enum import StrEnum
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from omnimemory.core.errors import InvalidRequest, OmniMemoryError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-E = TypeVar("E", bound=StrEnum)
 Response = dict[str, Any]
 
 CLOSE_SECONDS = 30.0
@@ -41,10 +39,16 @@ class Connection:
         **overrides: object,
     ) -> None:
         from omnimemory.core.settings import Settings
+        from omnimemory.models.foreign import on_home_loop
         from omnimemory.wiring import Parts, engine_from
 
         chosen = settings or Settings.load(overrides)
-        parts = Parts(chat_model=chat_model, embedder=embedder, agents=agents, store=store)
+        parts = Parts(
+            chat_model=on_home_loop(chat_model) if chat_model else None,  # here, on the caller's loop
+            embedder=on_home_loop(embedder) if embedder else None,
+            agents=agents,
+            store=store,
+        )
         self.settings = chosen
 
         async def open_engine() -> Engine:
@@ -113,19 +117,3 @@ class Scoped(Protocol):
 
 def scope_of(request: Scoped) -> Scope:
     return Scope(app_id=request.app_id, user_id=request.user_id, session_id=request.session_id)
-
-
-def members(kind: type[E], values: Iterable[str]) -> frozenset[E]:
-    """The enum members that a caller's words name.
-
-    Raises:
-        InvalidRequest: naming the word that is none and those that are.
-    """
-    words = [values] if isinstance(values, str) else list(values)
-    try:
-        found = frozenset(kind(word) for word in words)
-    except ValueError as exc:
-        raise InvalidRequest(f"{exc}; use {', '.join(member.value for member in kind)}") from exc
-    if not found:
-        raise InvalidRequest(f"nothing asked for; use {', '.join(member.value for member in kind)}")
-    return found

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from omnimemory.core.errors import NotFound
 from omnimemory.core.schemas import Decision, Memory, Scope
+from omnimemory.facade.arguments import (
+    identifier,
+    instance,
+    instances,
+    optional_metadata,
+    optional_text,
+    whole_number,
+)
 from omnimemory.facade.connection import Connection
 
 if TYPE_CHECKING:
@@ -29,8 +37,10 @@ class Evolving(Connection):
         which is returned; the old one stays in the chain. Raises ``NotFound``.
         """
         scope = Scope(app_id=app_id, user_id=user_id)
-        values = None if metadata is None else dict(metadata)
-        return await self.run(lambda engine: engine.update(scope, memory_id, text=text, metadata=values))
+        known = identifier(memory_id, "memory_id")
+        words = optional_text(text, "text")
+        values = optional_metadata(metadata, "metadata")
+        return await self.run(lambda engine: engine.update(scope, known, text=words, metadata=values))
 
     async def delete_memory(
         self, app_id: str, doc_id: str, user_id: str | None = None, *, cascade: bool = True
@@ -40,8 +50,10 @@ class Evolving(Connection):
         Deleting a note also ends the turns that no other active note cites, unless ``cascade=False``.
         """
         scope = Scope(app_id=app_id, user_id=user_id)
+        known = identifier(doc_id, "doc_id")
+        along = instance(cascade, bool, "cascade")
         try:
-            await self.run(lambda engine: engine.delete(scope, doc_id, cascade=cascade))
+            await self.run(lambda engine: engine.delete(scope, known, cascade=along))
         except NotFound:
             return False
         return True
@@ -52,7 +64,8 @@ class Evolving(Connection):
         Raises ``NotFound``, or ``Conflict`` naming the later memories that were built on its end.
         """
         scope = Scope(app_id=app_id, user_id=user_id)
-        return await self.run(lambda engine: engine.restore(scope, memory_id))
+        known = identifier(memory_id, "memory_id")
+        return await self.run(lambda engine: engine.restore(scope, known))
 
     async def traverse_memory_evolution_chain(
         self, app_id: str, memory_id: str, user_id: str | None = None
@@ -62,8 +75,9 @@ class Evolving(Connection):
         Empty when the scope has no such memory.
         """
         scope = Scope(app_id=app_id, user_id=user_id)
+        known = identifier(memory_id, "memory_id")
         try:
-            return await self.run(lambda engine: engine.chain(scope, memory_id))
+            return await self.run(lambda engine: engine.chain(scope, known))
         except NotFound:
             return []
 
@@ -77,9 +91,9 @@ class Evolving(Connection):
     ) -> list[Decision]:
         """What was decided about memories, and why."""
         scope = Scope(app_id=app_id, user_id=user_id)
-        return list(
-            await self.run(lambda engine: engine.ledger.decisions(scope, memory_ids=memory_ids, limit=limit))
-        )
+        ids = None if memory_ids is None else instances(memory_ids, str, "memory_ids")
+        most = whole_number(limit, "limit")
+        return list(await self.run(lambda engine: engine.ledger.decisions(scope, memory_ids=ids, limit=most)))
 
     @staticmethod
     def generate_evolution_graph(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from omnimemory.core.errors import InvalidRequest, NotFound
 from omnimemory.core.schemas import Memory, MemoryKind, MemoryPage, Recalled, Scope, ScoredMemory, Status
-from omnimemory.facade.connection import Connection, members
+from omnimemory.facade.arguments import identifier, members, optional_text, whole_number
+from omnimemory.facade.connection import Connection
+from omnimemory.recall.request import RecallRequest, check_moment
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
-
-    from omnimemory.recall.request import RecallRequest
 
 
 class Reading(Connection):
@@ -85,15 +85,15 @@ class Reading(Connection):
         )
         if token_budget is None:
             return Recalled(memories=tuple(await self.run(lambda engine: engine.recall(request))))
-        if isinstance(token_budget, bool) or not isinstance(token_budget, int) or token_budget < 1:
-            raise InvalidRequest(f"token_budget must be a positive whole number, got {token_budget!r}")
-        return await self.run(lambda engine: engine.recall_packed(request, token_budget))
+        budget = whole_number(token_budget, "token_budget", most=None)
+        return await self.run(lambda engine: engine.recall_packed(request, budget))
 
     async def get_memory(self, memory_id: str, app_id: str, user_id: str | None = None) -> Memory | None:
         """One memory by its id, whatever its status; None when the scope has none."""
         scope = Scope(app_id=app_id, user_id=user_id)
+        known = identifier(memory_id, "memory_id")
         try:
-            return await self.run(lambda engine: engine.get(scope, memory_id))
+            return await self.run(lambda engine: engine.get(scope, known))
         except NotFound:
             return None
 
@@ -113,8 +113,9 @@ class Reading(Connection):
         newest_first: bool = False,
     ) -> MemoryPage:
         """A page of the scope's memories in the order they were stored."""
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 1000:
-            raise InvalidRequest(f"limit must be 1 to 1000, got {limit!r}")
+        most, start = whole_number(limit, "limit"), optional_text(cursor, "cursor")
+        for name, moment in (("said_after", said_after), ("said_before", said_before), ("as_of", as_of)):
+            check_moment(name, moment)
         scope = Scope(app_id=app_id, user_id=user_id, session_id=session_id)
         wanted_kinds, wanted_statuses = members(MemoryKind, kinds), members(Status, statuses)
         page = await self.run(
@@ -125,8 +126,8 @@ class Reading(Connection):
                 said_after=said_after,
                 said_before=said_before,
                 as_of=as_of,
-                limit=limit,
-                cursor=cursor,
+                limit=most,
+                cursor=start,
                 newest_first=newest_first,
             )
         )
@@ -149,7 +150,6 @@ class Reading(Connection):
         explain: bool = False,
     ) -> RecallRequest:
         from omnimemory.core.facets import wanted_facets
-        from omnimemory.recall.request import RecallRequest
 
         defaults = self.settings
         if not isinstance(query, str):

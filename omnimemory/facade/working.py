@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from omnimemory.core.base import Frozen
 from omnimemory.core.schemas import ConversationSummaryRequest, Scope, ScoredMemory, Task, TaskStatus
-from omnimemory.facade.connection import Connection, Response, members, scope_of
+from omnimemory.facade.arguments import (
+    identifier,
+    instance,
+    instances,
+    members,
+    optional_seconds,
+    whole_number,
+)
+from omnimemory.facade.connection import Connection, Response, scope_of
 
 
 class Description(Frozen):
@@ -25,33 +33,42 @@ class Working(Connection):
         """A summary at once (``content``, ``delivery`` "sync"), or, with a ``callback_url``, a task whose
         full summary is posted there (``task_id``, ``status`` "accepted"). Stores no memory.
         """
-        scope = scope_of(summary_request)
+        given = instance(summary_request, ConversationSummaryRequest, "summary_request")
+        scope = scope_of(given)
         where = {"app_id": scope.app_id, "user_id": scope.user_id, "session_id": scope.session_id}
-        if summary_request.callback_url is None:
-            summary = await self.run(lambda engine: engine.summarize(scope, summary_request.messages))
+        url, headers = given.callback_url, given.callback_headers
+        if url is None:
+            summary = await self.run(lambda engine: engine.summarize(scope, given.messages))
             return {"content": summary.content, "delivery": "sync", "status": "completed", **where}
-        url, headers = summary_request.callback_url, summary_request.callback_headers
         task = await self.run(
             lambda engine: engine.summarize_later(
-                scope, summary_request.messages, callback_url=url, callback_headers=headers
+                scope, given.messages, callback_url=url, callback_headers=headers
             )
         )
         return {"task_id": task.task_id, "status": "accepted", "delivery": "webhook", **where}
 
     async def answer(self, query: str, memories: Sequence[ScoredMemory]) -> str:
         """An answer from the given memories, or the plain word that they do not hold it."""
-        return await self.run(lambda engine: engine.answer(query, memories))
+        asked = instance(query, str, "query")
+        given = instances(memories, ScoredMemory, "memories")
+        return await self.run(lambda engine: engine.answer(asked, given))
 
     async def get_task(self, task_id: str, app_id: str, user_id: str | None = None) -> Task:
         """What became of background work. Raises ``NotFound``."""
-        return await self.run(lambda engine: engine.ledger.task(task_id, app_id=app_id, user_id=user_id))
+        scope = Scope(app_id=app_id, user_id=user_id)
+        known = identifier(task_id, "task_id")
+        return await self.run(
+            lambda engine: engine.ledger.task(known, app_id=scope.app_id, user_id=scope.user_id)
+        )
 
     async def wait_for_task(
         self, task_id: str, app_id: str, user_id: str | None = None, *, timeout: float | None = None
     ) -> Task:
         """The task once it is done or parked; raises ``TimeoutError`` after ``timeout`` seconds."""
         scope = Scope(app_id=app_id, user_id=user_id)
-        return await self.run(lambda engine: engine.settled(scope, task_id, timeout=timeout))
+        known = identifier(task_id, "task_id")
+        seconds = optional_seconds(timeout, "timeout")
+        return await self.run(lambda engine: engine.settled(scope, known, timeout=seconds))
 
     async def list_tasks(
         self,
@@ -64,12 +81,14 @@ class Working(Connection):
         """The scope's tasks, newest first."""
         scope = Scope(app_id=app_id, user_id=user_id)
         wanted = None if statuses is None else members(TaskStatus, statuses)
-        return list(await self.run(lambda engine: engine.ledger.tasks(scope, statuses=wanted, limit=limit)))
+        most = whole_number(limit, "limit")
+        return list(await self.run(lambda engine: engine.ledger.tasks(scope, statuses=wanted, limit=most)))
 
     async def retry_task(self, task_id: str, app_id: str, user_id: str | None = None) -> Task:
         """Queue a parked task again. Raises ``NotFound`` when no such task is parked."""
         scope = Scope(app_id=app_id, user_id=user_id)
-        return await self.run(lambda engine: engine.retry_task(scope, task_id))
+        known = identifier(task_id, "task_id")
+        return await self.run(lambda engine: engine.retry_task(scope, known))
 
     async def get_connection_pool_stats(self) -> Response:
         """``active_handlers``, ``max_connections``, ``available_handlers`` of the store, and more."""

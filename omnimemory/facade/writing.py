@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from omnimemory.core.ids import MAX_ID_LENGTH
 from omnimemory.core.schemas import AgentMemoryRequest, Message, Role, Scope, UserMessages
+from omnimemory.facade.arguments import instance, instances, json_objects, optional_flag, optional_text
 from omnimemory.facade.connection import Connection, Response, scope_of
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from omnimemory.ledger.values import Appended
 
 Progress = Callable[[int, int], None]
@@ -31,15 +35,19 @@ class Writing(Connection):
         Long inputs are synthesised in windows of ``default_max_messages``. ``infer=False`` keeps the
         turns verbatim and makes no note. Returns ``task_id``, ``status`` ("accepted") and the scope.
         """
-        scope = scope_of(user_message)
+        given = instance(user_message, UserMessages, "user_message")
+        scope = scope_of(given)
+        wanted = optional_flag(infer, "infer")
+        rules = optional_text(instructions, "instructions")
+        key = optional_text(idempotency_key, "idempotency_key", most=MAX_ID_LENGTH)
         appended = await self.run(
             lambda engine: engine.ingest.add(
                 scope,
-                user_message.messages,
-                metadata=user_message.metadata,
-                infer=infer,
-                instructions=instructions,
-                idempotency_key=idempotency_key,
+                given.messages,
+                metadata=given.metadata,
+                infer=wanted,
+                instructions=rules,
+                idempotency_key=key,
             )
         )
         return _accepted(scope, appended)
@@ -51,14 +59,13 @@ class Writing(Connection):
 
         ``infer=False`` keeps it word for word, without a model.
         """
-        scope = scope_of(agent_request)
+        given = instance(agent_request, AgentMemoryRequest, "agent_request")
+        scope = scope_of(given)
+        wanted = instance(infer, bool, "infer")
+        key = optional_text(idempotency_key, "idempotency_key", most=MAX_ID_LENGTH)
         appended = await self.run(
             lambda engine: engine.ingest.add_agent_memory(
-                scope,
-                agent_request.messages,
-                metadata=agent_request.metadata,
-                infer=infer,
-                idempotency_key=idempotency_key,
+                scope, given.messages, metadata=given.metadata, infer=wanted, idempotency_key=key
             )
         )
         return _accepted(scope, appended)
@@ -84,33 +91,56 @@ class Writing(Connection):
             UserMessages(app_id=app_id, user_id=user_id, session_id=session_id, messages=[message])
         )
 
-    async def ingest(self, user_messages: UserMessages, *, infer: bool | None = None) -> Response:
-        """Add messages as a chat produces them: ``memory_batcher_add_message`` for several."""
-        scope = scope_of(user_messages)
+    async def ingest(
+        self,
+        user_messages: UserMessages,
+        *,
+        infer: bool | None = None,
+        transcript: Sequence[Mapping[str, JsonValue]] | None = None,
+    ) -> Response:
+        """Add messages as a chat produces them: ``memory_batcher_add_message`` for several.
+
+        ``transcript`` is added to the session's transcript (``append_transcript``) in the same commit.
+        """
+        given = instance(user_messages, UserMessages, "user_messages")
+        scope = scope_of(given)
+        wanted = optional_flag(infer, "infer")
+        entries = None if transcript is None else json_objects(transcript, "transcript")
         appended = await self.run(
             lambda engine: engine.ingest.ingest(
-                scope, user_messages.messages, metadata=user_messages.metadata, infer=infer
+                scope, given.messages, metadata=given.metadata, infer=wanted, transcript=entries
             )
         )
         return self._batched(appended)
 
     async def ingest_transcript(
-        self, user_messages: UserMessages, *, whole_history: bool = False, infer: bool | None = None
+        self,
+        user_messages: UserMessages,
+        *,
+        whole_history: bool = False,
+        infer: bool | None = None,
+        transcript: Sequence[Mapping[str, JsonValue]] | None = None,
     ) -> Response:
         """Add what is new in a transcript that repeats what was handed in before.
 
         Messages with an id match by it, and known ones with other content become a new version of
         their turn; runs without ids match where the stored session ends as the transcript begins.
-        ``whole_history`` says that the caller always hands in the whole session.
+        ``whole_history`` says that the caller always hands in the whole session. ``transcript`` takes
+        the place of the session's transcript (``replace_transcript``) in the same commit.
         """
-        scope = scope_of(user_messages)
+        given = instance(user_messages, UserMessages, "user_messages")
+        scope = scope_of(given)
+        whole = instance(whole_history, bool, "whole_history")
+        wanted = optional_flag(infer, "infer")
+        entries = None if transcript is None else json_objects(transcript, "transcript")
         appended = await self.run(
             lambda engine: engine.ingest.ingest_transcript(
                 scope,
-                user_messages.messages,
-                metadata=user_messages.metadata,
-                whole_history=whole_history,
-                infer=infer,
+                given.messages,
+                metadata=given.metadata,
+                whole_history=whole,
+                infer=wanted,
+                transcript=entries,
             )
         )
         return self._batched(appended)
@@ -129,13 +159,15 @@ class Writing(Connection):
         """
         from omnimemory.backfill import backfill
 
-        given = list(conversations)
-        report = await self.run(lambda engine: backfill(engine, given, infer=infer, on_progress=on_progress))
+        given = instances(conversations, UserMessages, "conversations")
+        wanted = optional_flag(infer, "infer")
+        report = await self.run(lambda engine: backfill(engine, given, infer=wanted, on_progress=on_progress))
         return report.model_dump(mode="json")
 
     async def flush(self, scope: Scope | None = None, *, wait: bool = True) -> list[str]:
         """Synthesise what waits in batches; with ``wait``, until the scope's notes are applied or parked."""
-        return await self.run(lambda engine: engine.flush(scope, wait=wait))
+        where = None if scope is None else instance(scope, Scope, "scope")
+        return await self.run(lambda engine: engine.flush(where, wait=wait))
 
     def _batched(self, appended: Appended) -> Response:
         return {

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
-from omnimemory.core.schemas import Decision, Memory, MemoryKind, Scope, Status, Task
+from omnimemory.core.schemas import Decision, Memory, MemoryKind, Scope, Status, Task, TaskKind
 from omnimemory.ledger import history, outbox, sessions
 from omnimemory.ledger.operation import Operations, reads, writes
-from omnimemory.ledger.rows import chunked, decision_of, memory_of
-from omnimemory.ledger.schema import citations, decisions, memories, memory_versions
-from omnimemory.ledger.tasks import advance
+from omnimemory.ledger.rows import chunked, decision_of, memory_of, micros
+from omnimemory.ledger.schema import UNRESOLVED, citations, decisions, memories, memory_versions
+from omnimemory.ledger.tasks import add_task, advance
 from omnimemory.ledger.values import Changes, Spent
 
 _m = memories.c
@@ -21,6 +22,18 @@ _d = decisions.c
 _DECIDE = insert(decisions)
 _CITE = insert(citations)
 _UNCITE = delete(citations).where(citations.c.memory_id == bindparam("note"))
+_NEVER_RETRIED = (
+    select(_m.seq, _m.document)
+    .where(
+        UNRESOLVED,
+        _m.status == Status.ACTIVE,
+        _m.task_id.is_(None),
+        _m.created_at <= bindparam("before"),
+    )
+    .order_by(_m.seq)
+    .limit(bindparam("limit"))
+)
+_RETRIED_BY = update(memories).where(_m.id == bindparam("note")).values(task_id=bindparam("task"))
 
 
 class Evolution(Operations):
@@ -71,6 +84,24 @@ class Evolution(Operations):
         _cite(conn, [*plan.created, *plan.changed])
         _record(conn, plan.decisions)
         outbox.enqueue(conn, touched.values())
+
+    @writes
+    def queue_resolutions(
+        self, conn: Connection, *, stored_before: datetime, limit: int = 100
+    ) -> Sequence[str]:
+        """Queue a second pass of the resolver for each active unresolved note stored before then.
+
+        A note gets one such task for good: it is retried and parked like any other. Returns the
+        ids of the new tasks.
+        """
+        rows = conn.execute(_NEVER_RETRIED, {"before": micros(stored_before), "limit": limit}).all()
+        queued = []
+        for note in map(memory_of, rows):
+            payload = {"memory_id": note.id}
+            task_id = add_task(conn, note.scope, TaskKind.RESOLVE, payload, now=self._now())
+            conn.execute(_RETRIED_BY, {"note": note.id, "task": task_id})
+            queued.append(task_id)
+        return queued
 
     @reads
     def history(

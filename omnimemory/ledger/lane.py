@@ -82,6 +82,8 @@ class Lane:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._closed = False
+        self.groups = 0
+        """Groups run so far. Grows after a group's end and before any of its callers is answered."""
 
     async def start(self) -> None:
         """Connect.
@@ -89,7 +91,7 @@ class Lane:
         Raises:
             LedgerError: the database cannot be opened.
         """
-        first: _Job[None] = _Job(lambda conn: None)
+        first: _Job[None] = _Job(lambda _conn: None)
         self._queue.put(first)
         self._thread.start()
         await first.future
@@ -168,6 +170,8 @@ class Lane:
             for job in group:
                 job.fail(self._translated(exc))
             self._roll_back(conn)
+        finally:
+            self.groups += 1
 
     def _run_one(self, conn: Connection, job: _Job[Any], savepoint: bool) -> None:
         if savepoint:

@@ -1,22 +1,25 @@
-"""The ledger: the database of record for turns, notes, their history, tasks and deliveries."""
+"""The ledger: the database of record for turns, notes, history, tasks, deliveries, transcripts, items."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from omnimemory.core.errors import ConfigError
 from omnimemory.ledger import migrations, owners
 from omnimemory.ledger.evolution import Evolution
+from omnimemory.ledger.items import Items
 from omnimemory.ledger.memories import Memories
 from omnimemory.ledger.outbox import Outbox
 from omnimemory.ledger.sqlite import SQLite
 from omnimemory.ledger.tasks import Tasks
+from omnimemory.ledger.transcripts import Transcripts
 from omnimemory.ledger.turns import Turns
 
 _EXAMPLE = "sqlite:////absolute/path/ledger.db"
@@ -26,7 +29,12 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Ledger(Turns, Memories, Evolution, Tasks, Outbox):
+def file_url(path: Path) -> URL:
+    """The URL of a SQLite ledger in ``path``, whatever characters the path holds."""
+    return URL.create("sqlite", database=str(path))
+
+
+class Ledger(Turns, Memories, Evolution, Tasks, Outbox, Transcripts, Items):
     """Everything OmniMemory knows, in SQL. Usable from any number of event loops at once.
 
     A method that writes returns only when the change is on disk (with ``synchronous="NORMAL"``
@@ -42,7 +50,7 @@ class Ledger(Turns, Memories, Evolution, Tasks, Outbox):
 
     def __init__(
         self,
-        url: str,
+        url: str | URL,
         *,
         synchronous: str = "FULL",
         owner: str | None = None,

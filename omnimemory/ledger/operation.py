@@ -18,6 +18,9 @@ T = TypeVar("T")
 class Database(Protocol):
     """Runs a function over a connection in a transaction; returns after the commit."""
 
+    @property
+    def written(self) -> int: ...
+
     async def write(self, work: Callable[[Connection], T]) -> T: ...
 
     async def read(self, work: Callable[[Connection], T]) -> T: ...

@@ -25,6 +25,7 @@ _REBUILD_CHUNK = 2000
 _ROWS = select(outbox.c.seq, outbox.c.app_id, outbox.c.memory_id, outbox.c.version, outbox.c.attempts)
 _DUE = _ROWS.where(outbox.c.not_before <= bindparam("now")).order_by(outbox.c.seq).limit(bindparam("limit"))
 _SIZE = select(func.count()).select_from(outbox)
+_ANY = select(outbox.c.seq).limit(1)
 _NEXT_DUE = select(func.min(outbox.c.not_before))
 _DONE = delete(outbox).where(outbox.c.seq.in_(bindparam("seqs", expanding=True)))
 _RETRY = (
@@ -67,6 +68,9 @@ def enqueue(conn: Connection, changed: Iterable[Memory]) -> None:
 class Outbox(Operations):
     """Deliveries to the vector store, and what recall must know while they are under way."""
 
+    _empty_as_of: int | None = None
+    """The ``written`` of the database at which the outbox was last seen empty."""
+
     @reads
     def outbox(self, conn: Connection, limit: int, now: datetime | None = None) -> list[OutboxRow]:
         """The rows due at ``now`` (default: the clock's), oldest first."""
@@ -85,15 +89,29 @@ class Outbox(Operations):
         for part in chunked(seqs):
             conn.execute(_RETRY, {"seqs": list(part), "why": error, "when": micros(not_before)})
 
-    @reads
-    def outbox_pending(
-        self, conn: Connection, app_id: str, *, user_id: str | None = None, limit: int = 1000
+    async def outbox_pending(
+        self, app_id: str, *, user_id: str | None = None, limit: int = 1000
     ) -> list[Memory]:
-        """The current state of the memories that wait to be projected, the latest change first."""
+        """The current state of the memories that wait to be projected, the latest change first.
+
+        Nothing is read while this process has written nothing since the outbox was last seen empty.
+        """
+        written = self._database.written
+        if self._empty_as_of == written:
+            return []
+        return await self._outbox_pending(app_id, user_id, limit, written=written)
+
+    @reads
+    def _outbox_pending(
+        self, conn: Connection, app_id: str, user_id: str | None, limit: int, *, written: int
+    ) -> list[Memory]:
         values: dict[str, object] = {"app": app_id, "limit": limit}
         if user_id is not None:
             values["user"] = user_id
-        return [memory_of(row) for row in conn.execute(_waiting(user_id is not None), values)]
+        found = [memory_of(row) for row in conn.execute(_waiting(user_id is not None), values)]
+        if not found and conn.execute(_ANY).first() is None:
+            self._empty_as_of = written  # read before the snapshot was taken: it saw all of it
+        return found
 
     @reads
     def outbox_of(
@@ -124,6 +142,13 @@ class Outbox(Operations):
         if scope is not None and scope.user_id is not None:
             found = found.where(outbox.c.user_id == scope.user_id)
         return conn.execute(found).scalar_one()
+
+    @reads
+    def all_wait(self, conn: Connection, app_id: str) -> bool:
+        """Whether every memory of the app waits to be projected, as with one new to the store."""
+        waiting = select(outbox.c.memory_id).where(outbox.c.app_id == app_id)
+        projected = select(memories.c.seq).where(memories.c.app_id == app_id, memories.c.id.not_in(waiting))
+        return conn.execute(projected.limit(1)).first() is None
 
     @reads
     def outbox_next_due(self, conn: Connection) -> datetime | None:

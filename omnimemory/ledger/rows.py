@@ -103,6 +103,18 @@ def json_text(payload: Payload | None) -> str | None:
     return None if payload is None else json.dumps(dict(payload), ensure_ascii=True, allow_nan=False)
 
 
+def opaque(value: object) -> str:
+    """A caller's own JSON value as text that reads back equal, whatever characters it holds.
+
+    Raises:
+        InvalidRequest: it is no JSON value.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidRequest(f"only JSON values can be kept: {exc}") from exc
+
+
 def task_of(row: AnyRow) -> Task:
     return Task(
         task_id=row.id,

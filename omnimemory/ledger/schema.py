@@ -181,3 +181,51 @@ requests = Table(
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("app_id", "key"),
 )
+
+transcripts = Table(
+    "ledger_transcripts",
+    metadata,
+    _seq(),
+    Column("app_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("session_id", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("entries", Text, nullable=False),  # one call's, so that they stay together
+    sqlite_autoincrement=True,
+)
+_t = transcripts.c
+Index("ledger_transcripts_session", _t.app_id, _t.user_id, _t.session_id, _t.seq)
+
+# the order of bytes, whatever the database's language: a prefix is a range
+_Path = Text().with_variant(Text(collation="C"), "postgresql")
+
+item_namespaces = Table(
+    "ledger_item_namespaces",
+    metadata,
+    _seq(),
+    Column("app_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("path", _Path, nullable=False),
+    UniqueConstraint("app_id", "user_id", "path"),
+    sqlite_autoincrement=True,
+)
+
+items = Table(
+    "ledger_items",
+    metadata,
+    _seq(),
+    Column("namespace", BigInteger, ForeignKey(item_namespaces.c.seq, ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("ttl", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("memory_id", Text),  # none where the item is not searched by meaning
+    Column("text_key", Text),
+    UniqueConstraint("namespace", "key"),
+    sqlite_autoincrement=True,
+)
+Index("ledger_items_order", items.c.namespace, items.c.seq)
+_partial("ledger_items_perishable", items.c.expires_at.is_not(None), items.c.expires_at)
+_partial("ledger_items_text", items.c.text_key.is_not(None), items.c.text_key)

@@ -73,6 +73,11 @@ class SQLite:
         await self._writer.stop()
         self._engine.dispose()
 
+    @property
+    def written(self) -> int:
+        """Grows with every write of this process, before its caller is answered."""
+        return self._writer.groups
+
     async def write(self, work: Work[T]) -> T:
         return await self._writer.run(work)
 

@@ -10,16 +10,17 @@ from datetime import datetime
 from pydantic import JsonValue
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from omnimemory.core.errors import IdempotencyConflict, ScopeError
+from omnimemory.core.errors import IdempotencyConflict
 from omnimemory.core.ids import new_id
 from omnimemory.core.schemas import Memory, MemoryKind, Scope, Status, StatusReason, TaskKind
 from omnimemory.core.scoring import TURN_IMPORTANCE
-from omnimemory.ledger import history, outbox, sessions
+from omnimemory.ledger import history, outbox, sessions, transcripts
 from omnimemory.ledger.operation import Operations, reads, writes
-from omnimemory.ledger.rows import chunked, json_text, memory_of, micros, moment, session_key, within
+from omnimemory.ledger.rows import chunked, json_text, memory_of, micros, moment, within
 from omnimemory.ledger.schema import BUFFERED, memories, requests
 from omnimemory.ledger.tasks import add_task
-from omnimemory.ledger.values import Appended, AppendMode, NewTurn, OnChange, Payload
+from omnimemory.ledger.transcripts import session_of
+from omnimemory.ledger.values import Appended, AppendMode, Entries, NewTurn, OnChange, Payload
 
 _m = memories.c
 _SESSION = (
@@ -45,12 +46,6 @@ _BY_ID = select(_m.seq, _m.id, _m.document).where(
     _m.app_id == bindparam("app"), _m.id.in_(bindparam("ids", expanding=True))
 )
 _INSERT_REQUEST = insert(requests)
-
-
-def _session(scope: Scope) -> dict[str, str]:
-    if scope.user_id is None:
-        raise ScopeError("user_id is missing; turns belong to a user")
-    return {"app": scope.app_id, "user": scope.user_id, "session": session_key(scope.session_id)}
 
 
 @dataclass(slots=True)
@@ -172,6 +167,7 @@ class Turns(Operations):
         batch_size: int = 10,
         idempotency: tuple[str, str] | None = None,
         on_change: OnChange = "conflict",
+        transcript: Entries | None = None,
     ) -> Appended:
         """Store turns, and return once they are on disk.
 
@@ -182,18 +178,20 @@ class Turns(Operations):
         ``mode``: "task" queues a task over the turns stored by this call; "buffer" lets them wait
         and queues a synthesis of all that wait in the session once there are ``batch_size``;
         "none" does neither. ``idempotency`` is a request's key and the hash of its body: the same
-        request again changes nothing and gets the first answer.
+        request again changes nothing and gets the first answer. ``transcript`` is written with them.
 
         Raises:
             ScopeError: the scope names no user.
             IdempotencyConflict: a message id or the key came before with other content. Nothing
                 of the call is stored.
         """
-        session = _session(scope)
+        session = session_of(scope)
         if idempotency is not None:
             answer = _answer(conn, scope.app_id, *idempotency)
             if answer is not None:
                 return _appended(conn, scope.app_id, answer)
+        if transcript is not None:
+            transcripts.write(conn, session, transcript)
         now = self._now()
         intake = _Intake(conn, scope, now, mode, on_change, _known(conn, session, turns))
         if mode == "task" and intake.brings_news(turns):
@@ -258,7 +256,7 @@ class Turns(Operations):
 
         Without a session id: the turns that were stored without one.
         """
-        rows = conn.execute(_TAIL, {**_session(scope), "limit": limit}).all()
+        rows = conn.execute(_TAIL, {**session_of(scope), "limit": limit}).all()
         return [memory_of(row) for row in reversed(rows)]
 
     @reads

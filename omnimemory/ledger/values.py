@@ -29,6 +29,14 @@ class NewTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Entries:
+    """What a session's transcript gets: more entries, or with ``replaces`` these instead of its own."""
+
+    entries: Sequence[Payload]
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Appended:
     """What became of the turns of one call, in their order.
 

@@ -47,7 +47,7 @@ class TokenCounter:
     def exact(self) -> bool:
         return self._encoding is not None
 
-    async def warm(self, *, timeout: float = 5.0) -> bool:  # noqa: ASYNC109  # bounds the wait, not the load
+    async def warm(self, *, timeout: float = 5.0) -> bool:  # bounds the wait, not the load
         """Load tiktoken's tables, waiting up to ``timeout`` seconds, once. True when counts are exact."""
         if self._tried:
             return self.exact

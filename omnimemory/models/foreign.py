@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar, overload
 
 from omnimemory.core.errors import ModelUnavailable
@@ -82,11 +83,21 @@ async def _watched(job: Coroutine[Any, Any, T], home: asyncio.AbstractEventLoop,
             job.close()
 
 
-class HomeChatModel:
-    """A user's chat model, called on the loop it was handed over on."""
+@asynccontextmanager
+async def _answering(name: str, seconds: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as exc:
+        raise ModelUnavailable(f"{name} did not answer in time") from exc
 
-    def __init__(self, model: ChatModel) -> None:
+
+class HomeChatModel:
+    """A user's chat model, called on the loop it was handed over on, for ``timeout`` seconds at most."""
+
+    def __init__(self, model: ChatModel, *, timeout: float | None = None) -> None:
         self._model = model
+        self._timeout = timeout
         self._home = HomeLoop()
 
     @property
@@ -96,19 +107,21 @@ class HomeChatModel:
     async def complete(
         self, prompt: Prompt, *, json_schema: dict[str, Any] | None = None, max_tokens: int | None = None
     ) -> Completion:
-        return await self._home.run(
-            lambda: self._model.complete(prompt, json_schema=json_schema, max_tokens=max_tokens)
-        )
+        async with _answering(self.name, self._timeout):
+            return await self._home.run(
+                lambda: self._model.complete(prompt, json_schema=json_schema, max_tokens=max_tokens)
+            )
 
     async def aclose(self) -> None:
         """Nothing: whoever built the model closes it."""
 
 
 class HomeEmbedder:
-    """A user's embedder, called on the loop it was handed over on; its vectors are checked and normalised."""
+    """A user's embedder, as ``HomeChatModel``; its vectors are checked and normalised."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, *, timeout: float | None = None) -> None:
         self._embedder = embedder
+        self._timeout = timeout
         self._home = HomeLoop()
 
     @property
@@ -120,7 +133,8 @@ class HomeEmbedder:
         return self._embedder.dimensions
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        rows = await self._home.run(lambda: self._embedder.embed(texts))
+        async with _answering(self.name, self._timeout):
+            rows = await self._home.run(lambda: self._embedder.embed(texts))
         return unit_rows(rows, count=len(texts), dimensions=self.dimensions, source=self.name)
 
     async def aclose(self) -> None:
@@ -128,9 +142,17 @@ class HomeEmbedder:
 
 
 @overload
-def on_home_loop(model: ChatModel) -> HomeChatModel: ...
+def on_home_loop(model: ChatModel, *, timeout: float | None = None) -> HomeChatModel: ...
 @overload
-def on_home_loop(model: Embedder) -> HomeEmbedder: ...
-def on_home_loop(model: ChatModel | Embedder) -> HomeChatModel | HomeEmbedder:
-    """``model`` bound to the event loop that runs now, if any."""
-    return HomeChatModel(model) if isinstance(model, ChatModel) else HomeEmbedder(model)
+def on_home_loop(model: Embedder, *, timeout: float | None = None) -> HomeEmbedder: ...
+def on_home_loop(
+    model: ChatModel | Embedder, *, timeout: float | None = None
+) -> HomeChatModel | HomeEmbedder:
+    """``model`` bound to the event loop that runs now, if any.
+
+    A call that takes longer than ``timeout`` seconds raises ``ModelUnavailable``, so that no lane
+    waits for ever on a client that has no timeout of its own.
+    """
+    if isinstance(model, ChatModel):
+        return HomeChatModel(model, timeout=timeout)
+    return HomeEmbedder(model, timeout=timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -13,11 +14,13 @@ SCHEMA_MARK = "It must obey this JSON Schema:"
 _DROPPED = frozenset({"default", "examples", "title", "minLength", "maxLength", "pattern", "format"})
 
 
+@functools.cache
 def strict_schema(output: type[BaseModel]) -> dict[str, Any]:
     """The schema of ``output`` for strict mode: nothing optional, nothing additional, no defaults.
 
     What strict mode may refuse (lengths, patterns, formats) is left out; pydantic checks it anyway.
-    The root keeps its title, the class's name. Free-form mappings do not fit strict mode.
+    The root keeps its title, the class's name. Free-form mappings do not fit strict mode. Made
+    once for each class (4 ms) and shared: not to be changed.
     """
     schema = output.model_json_schema()
     definitions = schema.pop("$defs", {})

@@ -26,8 +26,7 @@ async def rebuild(
     total = sum([await engine.ledger.count(scope) for scope in scopes])
     delivered = 0
     for scope in scopes:
-        await engine.ledger.requeue_all(scope.app_id)
-        await engine.store.drop(scope.app_id)
+        await engine.projector.start_over(scope.app_id)
         async for count in engine.projector.deliver_app(scope.app_id):
             delivered += count
             if on_progress is not None:

@@ -75,5 +75,6 @@ def passes(
         return False
     if floors.recall is not None and cosine is not None and cosine < floors.recall:
         return False
-    boosted = composite_of(match, recency, candidate.importance, weights)
-    return floors.composite is None or boosted >= floors.composite
+    if floors.composite is None:
+        return True
+    return composite_of(match, recency, candidate.importance, weights) >= floors.composite

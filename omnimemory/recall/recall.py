@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from omnimemory.core.errors import ModelError
+from omnimemory.core.errors import ModelError, StoreError
 from omnimemory.core.facets import facets_of
 from omnimemory.core.lexical import Bm25
 from omnimemory.core.schemas import Memory, MemoryKind, Scope, ScoredMemory, Status
 from omnimemory.core.scoring import composite_of, recency_of
 from omnimemory.core.settings import Settings
-from omnimemory.core.text import query_tokens, tokens
+from omnimemory.core.text import ANALYSER, query_tokens, tokens
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.models.base import Embedder, Vectors
 from omnimemory.recall.explain import explanation
@@ -24,7 +24,7 @@ from omnimemory.recall.legs import Candidate, complete, merge, without_similarit
 from omnimemory.recall.request import RecallRequest
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.projection import Part, evidence_at, parts_of_all
-from omnimemory.stores.records import Filter, Hit, RecordKind
+from omnimemory.stores.records import Filter, Fingerprint, Hit, RecordKind
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ TAIL_SECONDS = 0.25
 """What is not yet indexed is embedded on the spot if the embedder answers in this time."""
 TAIL_LIMIT = 512
 """Newest not yet indexed memories looked at; older ones are being indexed at that moment."""
-SPARE = 5
-"""Memories read beyond the wanted ones, so that collapsing duplicates seldom needs a second read."""
 COVERS = 0.5
 """The ``match`` from which a note's statement counts as covering the query."""
 
@@ -64,15 +62,18 @@ class Recall:
         self._settings = settings
         self._weights = settings.scoring
         self._calibration = calibration_of(embedder.name)
+        self._fingerprint = Fingerprint(embedder.name, embedder.dimensions, ANALYSER)
 
     async def __call__(self, request: RecallRequest) -> list[ScoredMemory]:
         """The most useful memories, best first.
 
         Raises:
-            StoreError, LedgerError: never an empty list for a failure. Only a failing embedder is
-                bridged: the words alone decide then.
+            StoreError, LedgerError: never an empty list for a failure, nor for a store that lost its
+                data. Only a failing embedder is bridged: the words alone decide then.
+            DimensionMismatch: the app was indexed with another embedder or analyser.
         """
         scope = request.scope
+        await self._require_index(scope.app_id)
         # First the undelivered, then the store: a memory delivered in between is seen in both.
         pending = await self._ledger.outbox_pending(scope.app_id, user_id=scope.user_id, limit=TAIL_LIMIT)
         words = query_tokens(request.query)
@@ -81,6 +82,12 @@ class Recall:
         scale = scale_of(candidates, dense_weight=self._weights.dense_weight)
         ranked = self._ranked(candidates, scale, request)
         return await self._results(ranked, scale, request, {memory.id: memory for memory in pending})
+
+    async def _require_index(self, app_id: str) -> None:
+        if await self._store.verify(app_id, self._fingerprint) or await self._ledger.all_wait(app_id):
+            return
+        if not await self._store.verify(app_id, self._fingerprint):  # not created a moment ago either
+            raise StoreError(f"the store has lost the collection of app {app_id!r}; run `omnimemory rebuild`")
 
     async def _embedded(self, query: str) -> Vectors | None:
         try:
@@ -145,6 +152,7 @@ class Recall:
     def _ranked(
         self, candidates: Collection[Candidate], scale: Scale, request: RecallRequest
     ) -> list[_Ranked]:
+        weights, hours = self._weights, self._weights.recency_hours
         words = len(set(tokens(request.query)))
         now = time.time() if request.as_of is None else request.as_of.timestamp()
         floors = Floors(recall=request.recall_threshold, composite=request.composite_threshold)
@@ -152,9 +160,9 @@ class Recall:
         for candidate in candidates:
             relevance = scale.relevance(candidate)
             match = match_of(candidate.similarity, candidate.lexical, self._calibration, query_words=words)
-            recency = recency_of(candidate.evidence_at, now, hours=self._weights.recency_hours)
-            if passes(candidate, match=match, recency=recency, floors=floors, weights=self._weights):
-                composite = composite_of(relevance, recency, candidate.importance, self._weights)
+            recency = recency_of(candidate.evidence_at, now, hours=hours)
+            if passes(candidate, match=match, recency=recency, floors=floors, weights=weights):
+                composite = composite_of(relevance, recency, candidate.importance, weights)
                 ranked.append(_Ranked(candidate, relevance, match, recency, composite))
         ranked.sort(key=lambda r: ranking_key(r.composite, r.candidate.evidence_at, r.candidate.memory_id))
         return ranked
@@ -165,8 +173,8 @@ class Recall:
         """The best ``n_results`` whose texts differ, read from the store (or the ledger's newer state)."""
         wanted = request.n_results
         chosen: list[tuple[_Ranked, Memory]] = []
-        for start in range(0, len(ranked), wanted + SPARE):
-            batch = ranked[start : start + wanted + SPARE]
+        for start in range(0, len(ranked), wanted):
+            batch = ranked[start : start + wanted]
             memories = await self._read(request.scope, batch, pending)
             chosen += [
                 (r, memories[r.candidate.memory_id]) for r in batch if r.candidate.memory_id in memories

@@ -31,6 +31,10 @@ class RecallRequest:
     def __post_init__(self) -> None:
         if not isinstance(self.query, str) or not self.query.strip():
             raise InvalidRequest("the query is blank; ask something")
+        try:
+            self.query.encode("utf-8")
+        except UnicodeEncodeError as exc:
+            raise InvalidRequest("the query holds a lone surrogate; decode it as UTF-8 first") from exc
         if isinstance(self.n_results, bool) or not isinstance(self.n_results, int):
             raise InvalidRequest(f"n_results must be a whole number, got {self.n_results!r}")
         if not 1 <= self.n_results <= MAX_RESULTS:
@@ -38,9 +42,13 @@ class RecallRequest:
         _check_threshold("similarity_threshold", self.recall_threshold, least=-1.0, most=1.0)
         _check_threshold("composite_threshold", self.composite_threshold, least=0.0, most=2.0)
         for name in ("said_after", "said_before", "as_of"):
-            moment = getattr(self, name)
-            if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
-                raise InvalidRequest(f"{name} must be a datetime with a time zone, as datetime.now(UTC)")
+            check_moment(name, getattr(self, name))
+
+
+def check_moment(name: str, moment: object) -> None:
+    """A time that a caller asks for has a time zone, or is not given at all."""
+    if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+        raise InvalidRequest(f"{name} must be a datetime with a time zone, as datetime.now(UTC)")
 
 
 def _check_threshold(name: str, value: float | None, *, least: float, most: float) -> None:

@@ -50,7 +50,7 @@ class VectorStore(ABC):
         self._opened = False
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:  # noqa: ARG003  # for those that override it
         """The store that the settings describe, not yet opened.
 
         Raises:
@@ -107,12 +107,18 @@ class VectorStore(ABC):
                 if found is None:
                     await self._create(app_id, fingerprint)
                     self._fingerprints[app_id] = found = fingerprint
-        if found != fingerprint:
-            raise DimensionMismatch(
-                f"the collection of app {app_id!r} was built with {_described(found)}, but "
-                f"{_described(fingerprint)} is configured; configure the former again, or run "
-                "`omnimemory reindex` to rebuild it with the new one"
-            )
+        _check_same(app_id, found, fingerprint)
+
+    async def verify(self, app_id: str, fingerprint: Fingerprint) -> bool:
+        """Whether the app has a collection; if so, it was built with ``fingerprint``. Creates nothing.
+
+        Raises:
+            DimensionMismatch: it was built by another embedder or analyser.
+        """
+        found = await self._known(app_id)
+        if found is not None:
+            _check_same(app_id, found, fingerprint)
+        return found is not None
 
     async def collections(self) -> dict[str, Fingerprint]:
         """Every app that has a collection here, with what it was built with."""
@@ -301,6 +307,15 @@ def _matches_nothing(where: Filter) -> bool:
 def _check_user(user_id: str | None) -> None:
     if user_id is not None:
         check_id(user_id, "user_id")
+
+
+def _check_same(app_id: str, built_with: Fingerprint, configured: Fingerprint) -> None:
+    if built_with != configured:
+        raise DimensionMismatch(
+            f"the collection of app {app_id!r} was built with {_described(built_with)}, but "
+            f"{_described(configured)} is configured; configure the former again, or run "
+            "`omnimemory reindex` to rebuild it with the new one"
+        )
 
 
 def _described(fingerprint: Fingerprint) -> str:

@@ -128,7 +128,7 @@ def records_of(memory: Memory, parts: Sequence[Part], vectors: Vectors) -> list[
 def _beside(turn: Memory, neighbour: Memory | None) -> str | None:
     if neighbour is None or not neighbour.is_active:
         return None
-    if turn.occurred_at is not None and neighbour.occurred_at is not None:
-        if abs(turn.occurred_at - neighbour.occurred_at) > NEIGHBOUR_GAP:
-            return None
+    said = (turn.occurred_at or turn.created_at, neighbour.occurred_at or neighbour.created_at)
+    if abs(said[0] - said[1]) > NEIGHBOUR_GAP:
+        return None
     return f"{speaker_of(neighbour)}: {neighbour.text}"

@@ -34,6 +34,7 @@ from omnimemory.stores.qdrant_local_points import (
     WORDS,
     Head,
     field_indexes,
+    head_of,
     id_of,
     of_memories,
     of_older_versions,
@@ -57,15 +58,15 @@ _DROPPED = ".dropped"
 _UPSERT_BATCH = 64
 _FLUSH_EVERY = 4096
 _TIES = 2048
-_HEADS_KEPT = 32_768
+_HEADS_KEPT = 1 << 17  # 40 MB
 
 
 @dataclass(slots=True)
 class _Shard:
-    """An open shard. ``heads`` spares a search the reading of payloads; an upsert is all that changes one."""
+    """An open shard. ``heads`` spares a search the reading of payloads (2 ms of 60 among 100k records)."""
 
     edge: qe.EdgeShard
-    heads: dict[UUID, Head] = field(default_factory=dict)
+    heads: dict[int, Head] = field(default_factory=dict)
     unflushed: int = 0
 
 
@@ -193,8 +194,7 @@ class QdrantLocalStore(VectorStore):
             self._require_space()
             with self._using(app_id, "written to") as shard:
                 shard.edge.update(qe.UpdateOperation.upsert_points([to_point(record) for record in batch]))
-                for record in batch:
-                    shard.heads.pop(UUID(record.id), None)
+                _keep_heads(shard, {UUID(record.id).int: head_of(record) for record in batch})
                 shard.unflushed += len(batch)
                 if shard.unflushed >= _FLUSH_EVERY:
                     shard.edge.flush()
@@ -332,20 +332,26 @@ def _search(
     points = [(id_of(point), point.score) for point in found(limit + 1)]
     if len(points) > limit and points[limit - 1][1] == points[limit][1]:
         points = [(id_of(point), point.score) for point in found(limit + _TIES)]
-        points.sort(key=lambda point: (-point[1], point[0].int))
+        points.sort(key=lambda point: (-point[1], point[0]))
     heads = _heads(shard, [point_id for point_id, _ in points[:limit]])
     return [heads[point_id].scored(score) for point_id, score in points[:limit]]
 
 
-def _heads(shard: _Shard, ids: Sequence[UUID]) -> dict[UUID, Head]:
+def _heads(shard: _Shard, ids: Sequence[int]) -> dict[int, Head]:
     kept = shard.heads
-    missing = [point_id for point_id in ids if point_id not in kept]
-    if missing:
-        if len(kept) + len(missing) > _HEADS_KEPT:
-            kept = shard.heads = {point_id: kept[point_id] for point_id in ids if point_id in kept}
-        for point in shard.edge.retrieve(list(missing), HEAD_FIELDS, False):
-            kept[id_of(point)] = to_head(point)
-    return kept
+    missing: list[int | UUID | str] = [UUID(int=point_id) for point_id in ids if point_id not in kept]
+    if not missing:
+        return kept
+    read = {id_of(point): to_head(point) for point in shard.edge.retrieve(missing, HEAD_FIELDS, False)}
+    found = {point_id: kept[point_id] for point_id in ids if point_id in kept} | read
+    _keep_heads(shard, read)
+    return found
+
+
+def _keep_heads(shard: _Shard, heads: Mapping[int, Head]) -> None:
+    if len(shard.heads) + len(heads) > _HEADS_KEPT:
+        shard.heads.clear()
+    shard.heads.update(heads)
 
 
 def _corpus(edge: qe.EdgeShard, user_id: str | None) -> qe.Filter | None:

@@ -101,8 +101,21 @@ class Head(NamedTuple):
         )
 
 
-def id_of(point: qe.Record | qe.ScoredPoint) -> uuid.UUID:
-    return cast(uuid.UUID, point.id)  # every record id is a UUID
+def id_of(point: qe.Record | qe.ScoredPoint) -> int:
+    """A record's id as a number: a UUID hashes and compares in Python, ten times slower."""
+    return cast("uuid.UUID", point.id).int  # every record id is a UUID
+
+
+def head_of(record: Record) -> Head:
+    return Head(
+        record.id,
+        record.memory_id,
+        record.kind,
+        record.statement_id,
+        record.version,
+        record.evidence_at,
+        record.importance,
+    )
 
 
 def to_head(point: qe.Record) -> Head:

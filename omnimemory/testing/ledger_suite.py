@@ -24,6 +24,7 @@ from omnimemory.core.schemas import (
 )
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import NewTurn
+from omnimemory.testing.ledger_item_suite import LedgerItemSuite
 from omnimemory.testing.ledger_records import ANN, BOB, OTHER_APP, Clock, Step, changed, decision, note, said
 from omnimemory.testing.ledger_work_suite import LedgerWorkSuite
 
@@ -61,8 +62,10 @@ asyncio.run(main())
 """
 
 
-class LedgerSuite(LedgerWorkSuite):
-    """The contract: turns, memories and evolution here; tasks and deliveries in ``LedgerWorkSuite``."""
+class LedgerSuite(LedgerWorkSuite, LedgerItemSuite):
+    """The contract: turns, memories and evolution here; tasks and deliveries in ``LedgerWorkSuite``,
+    transcripts and key-value items in ``LedgerItemSuite``.
+    """
 
     @pytest.fixture
     def clock(self) -> Clock:

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from omnimemory.testing.replies import Fault, Replies, Request, Script, hashed_vectors, schema_name
@@ -285,8 +286,7 @@ def main() -> None:
     given = parser.parse_args()
     script = None
     if given.script:
-        with open(given.script, encoding="utf-8") as file:
-            script = json.load(file)
+        script = json.loads(Path(given.script).read_text(encoding="utf-8"))
     server = ScriptedModelServer(script, delay=given.delay, dimensions=given.dimensions, port=given.port)
     with server:
         sys.stdout.write(f"{server.base_url}\n")

@@ -7,49 +7,35 @@ by preposition. What it cannot read gives no claim, and without a claim nothing 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from omnimemory.agents.extractive import lexicon as lex
+from omnimemory.agents.extractive.joints import SHARED, apart, parted, predicate_start, words_of
 from omnimemory.agents.extractive.phrasing import Clause, Cue, Standing, clauses, plain, spoken
-from omnimemory.agents.extractive.predicates import Predicate, read_predicate, verb_at
+from omnimemory.agents.extractive.predicates import Predicate, read_predicate
 from omnimemory.agents.extractive.values import Value, stems, value_of
 from omnimemory.core.text import detect_language, sentences
 
 Subject = tuple[str, ...]
 
-_WORD = re.compile(r"[^\W_]+(?:['&+#./:@-]+[^\W_]+)*(?:'s?(?![^\W_])|\+\+|#)?|[%\u20ac$\u00a3]")
 _LEADING = re.compile(
     r"^(?:in|on|at|for|after|since|as of|from|during|with|by|until|this|last|over)\b[^,]{2,60},\s+", re.I
 )
-_NOT_BUT = re.compile(r"\bnot (?P<old>[^,;]+?),? but (?P<new>[^,;]+)$", re.IGNORECASE)
+_NOT_BUT = re.compile(
+    r"\b(?:not|no longer) (?!only\b|just\b|merely\b)(?P<old>[^,;]+?),? but (?P<new>[^,;]+)$", re.IGNORECASE
+)
 _RATHER = re.compile(
     r",? (?:instead of|rather than|in place of|and not|as opposed to)(?: at| in| on)? (?P<old>.+)$|"
-    r", not (?:at |in |on |from |the |a |an )*(?P<old2>.+)$",
+    r", (?:not|no more|no longer) (?:at |in |on |from |the |a |an )*(?P<old2>.+)$",
     re.IGNORECASE,
 )
+_STILL = re.compile(r"\s+(?:now|anymore|these days|nowadays|any longer)$", re.IGNORECASE)
 _OVER = re.compile(r"\b(?P<verb>prefers?) (?P<new>[^,;]+?) (?:over|to|than) (?P<old>[^,;]+)$", re.IGNORECASE)
 _WHERE = frozenset({"in", "at", "on", "near", "outside"})
-_TELLING = frozenset(
-    (
-        "the",
-        "and",
-        "she",
-        "he",
-        "they",
-        "with",
-        "now",
-        "has",
-        "have",
-        "not",
-        "longer",
-        "my",
-        "to",
-        "his",
-        "i",
-        "does",
-    )
-)
+_TELLING = lex.wordset("the and she he they with now has have not longer my to his i does")
+_NOW = re.compile(r"^(?:(?:in|at|for|with|on|as|to) (?P<placed>.+)|(?P<bare>[A-Z].*))$")
 _CALLED = re.compile(r"\b(?:called|named)$", re.IGNORECASE)
 
 
@@ -59,7 +45,8 @@ class Claim:
 
     ``subject`` is a path of stems, owner first (``("user", "sister")``). ``relation`` is the
     canonical name of what is said of it. ``former`` holds the stems of a value that is said to be
-    replaced. ``ended``: the state itself is over, ``value`` says which.
+    replaced. ``parts`` are the chunks of the predicate by preposition. ``ended``: the state itself
+    is over, ``value`` says which.
     """
 
     subject: Subject
@@ -67,6 +54,7 @@ class Claim:
     verb: str
     value: Value
     rest: frozenset[str] = frozenset()
+    parts: tuple[tuple[str, Value], ...] = ()
     former: frozenset[str] = frozenset()
     negated: bool = False
     ended: bool = False
@@ -89,6 +77,12 @@ def is_english(text: str) -> bool:
     """Whether the English reading applies; two plain function words outvote a detector misled by names."""
     return detect_language(text) == "en" or len(_TELLING & set(text.lower().split())) >= 2
 
+
+_FIXING = frozenset({"schedule", "set", "book", "plan", "fix"})
+_PERSONS = dict.fromkeys(("i", "me", "myself", "user's"), "user") | dict.fromkeys(
+    ("users", "users'"), "userbase"
+)
+"""The one user, and the many that a product has."""
 
 LONGEST = 600
 """Characters up to which a text is read as a statement."""
@@ -118,36 +112,50 @@ def _spoken_by(speaker: Subject, claim: Claim) -> Claim:
 def _sentence(text: str) -> list[Claim]:
     found: list[Claim] = []
     carried: Subject = ()
-    for clause in clauses(text):
-        for claim in _clause(clause, carried):
+    for clause in clauses(apart(text)):
+        read_here = _clause(clause, carried) or _elliptic(clause, found)
+        for claim in read_here:
             carried = carried or claim.subject
             found.append(claim)
-    return found
+    return found or _elided(text)
+
+
+def _elided(text: str) -> list[Claim]:
+    """``Switched from A to B.``: said by the user of himself."""
+    words = words_of(text)
+    if not words or lex.VERB_FORMS.get(words[0].lower(), ("", ""))[1] != lex.PAST:
+        return []
+    return _sentence(f"I {text[:1].lower()}{text[1:]}")
+
+
+def _elliptic(clause: Clause, found: Sequence[Claim]) -> list[Claim]:
+    """``used to live in Lisbon, now in Porto``: another value for what has just been said to be over."""
+    match = _NOW.match(clause.text.rstrip(" .!,"))
+    ended = found[-1] if found else None
+    if match is None or ended is None or not ended.ended or not ended.verb:
+        return []
+    value = value_of(words_of(match["placed"] or match["bare"]))
+    now = replace(ended, value=value, rest=frozenset(), parts=(), ended=False)
+    return [replace(now, cue=max(clause.cue, Cue.CHANGE), standing=clause.standing)]
 
 
 def _clause(clause: Clause, carried: Subject) -> list[Claim]:
-    text, former, cue = clause.text.rstrip(" .!,"), frozenset[str](), clause.cue
-    if match := _NOT_BUT.search(text):
-        former, text = frozenset(stems(_words(match["old"]))), f"{text[: match.start()]}{match['new']}"
-        cue = Cue.CORRECTION
-    elif match := _OVER.search(text):
-        former = frozenset(stems(_words(match["old"])))
-        text = f"{text[: match.start()]}{match['verb']} {match['new']}"
-    elif match := _RATHER.search(text):
-        former = frozenset(stems(_words(match["old"] or match["old2"])))
-        text = text[: match.start()]
-        cue = Cue.CORRECTION
+    text, former, contrast = _contrasted(clause.text.rstrip(" .!,"))
+    cue = max(clause.cue, contrast)
     lead = _LEADING.match(text)
     if lead:
         text = text[lead.end() :] + (" " + lead[0].rstrip(", ") if lead[0][:4].lower() == "for " else "")
-    words = _words(text)
+    words = words_of(text)
+    if former and contrast and clause.text[:4].lower() == "not " and predicate_start(words) is None:
+        bare = Claim(carried or ("user",), "use", "use", value_of(words), former=former)
+        return [replace(bare, cue=cue, standing=clause.standing)]
     found: list[Claim] = []
-    for part in _shared_subject(words):
-        start = _predicate_start(part)
+    for part in parted(words):
+        start = predicate_start(part)
         subject, own = _subject(part[:start], carried) if start else (carried, part)
         if start is None or not subject:
             continue
-        predicate = read_predicate(part[start:])
+        predicate = read_predicate(_unowned(part[start:], subject))
         if predicate is None:
             continue
         told = _told(predicate, subject, clause)
@@ -158,19 +166,57 @@ def _clause(clause: Clause, carried: Subject) -> list[Claim]:
         base = Claim(
             subject, "", predicate.verb, predicate.value, former=former, cue=cue, standing=clause.standing
         )
-        found += _claims(base, predicate)
+        found += _mutual(base, part[:start], predicate) or _claims(base, predicate)
         carried = subject
     return found
 
 
+def _unowned(words: list[str], subject: Subject) -> list[str]:
+    """``Ann's`` after the subject Ann as ``their``: whose it is goes without saying."""
+    return [
+        "their" if w.lower().endswith("'s") and stems_or_self([w.lower()[:-2]]) == subject[:1] else w
+        for w in words
+    ]
+
+
+def _mutual(base: Claim, words: list[str], predicate: Predicate) -> list[Claim]:
+    """``Ann and Bob broke up`` as the end of what each had with the other."""
+    split = base.verb in ("break", "split") and "up" in predicate.tail
+    parting = split or base.verb in ("divorce", "separate")
+    names = [w for w in words if w.lower() not in lex.DETERMINERS | {"both"}]
+    if not parting or len(names) != 3 or names[1].lower() != "and" or predicate.negated:
+        return []
+    pairs = ((names[0], names[2]), (names[2], names[0]))
+    ended = replace(base, verb="", ended=True, cue=max(base.cue, Cue.CHANGE))
+    return [replace(ended, subject=stems_or_self([one]), value=value_of([other])) for one, other in pairs]
+
+
+def _contrasted(text: str) -> tuple[str, frozenset[str], Cue]:
+    """The clause without what it names as replaced, the stems of that, and the cue it gives."""
+    if match := _NOT_BUT.search(text):
+        return text[: match.start()] + match["new"], _former(match["old"]), Cue.CORRECTION
+    if match := _OVER.search(text):
+        kept = f"{text[: match.start()]}{match['verb']} {match['new']}"
+        return kept, _former(match["old"]), Cue.NONE
+    if match := _RATHER.search(text):
+        return text[: match.start()], _former(match["old"] or match["old2"]), Cue.CORRECTION
+    return text, frozenset(), Cue.NONE
+
+
+def _former(text: str) -> frozenset[str]:
+    return frozenset(stems(words_of(_STILL.sub("", text))))
+
+
 def _told(predicate: Predicate, subject: Subject, clause: Clause) -> list[Claim] | None:
-    """Claims within ``Ann said that ...``: hearsay unless she speaks of herself; None without such a verb."""
+    """Claims within ``Ann said that ...``: hearsay unless she speaks of herself; None if nothing is told."""
     if predicate.verb not in lex.SAYING or predicate.passive:
         return None
     words = list(predicate.tail)
     while words and words[0].lower() in ("that", "me", "us", "to", "the", "assistant"):
         words.pop(0)
     inner = _clause(Clause(" ".join(words), clause.standing, clause.cue), subject)
+    if not inner:
+        return None
     honest = predicate.verb in lex.HONEST and not predicate.negated
     return [
         each if honest and each.subject == subject else replace(each, standing=Standing.SECONDHAND)
@@ -178,40 +224,10 @@ def _told(predicate: Predicate, subject: Subject, clause: Clause) -> list[Claim]
     ]
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text)
-
-
-def _shared_subject(words: list[str]) -> list[list[str]]:
-    """``A lives in B and works at C`` as two predicates; the second has no subject of its own."""
-    for i, word in enumerate(words):
-        if word.lower() in ("and", "but") and 1 < i < len(words) - 1:
-            following = words[i + 1].lower()
-            form = lex.VERB_FORMS.get(following, ("", ""))[1]
-            finite = following in lex.BE | lex.HAVE | lex.DO or form in (lex.THIRD, lex.PAST)
-            if finite or following in ("now", "no", "has"):
-                return [words[:i], *_shared_subject(["\0", *words[i + 1 :]])]
-    return [words]
-
-
-def _predicate_start(words: list[str]) -> int | None:
-    """Index of the first word of the predicate, None where no finite verb is found."""
-    if words[:1] == ["\0"]:
-        return 1 if len(words) > 1 else None
-    for i in range(1, len(words)):
-        if verb_at(words, i):
-            while i > 1 and words[i - 1].lower() in lex.ADVERBS | lex.NEGATIONS:
-                i -= 1
-            if i > 2 and [w.lower() for w in words[i - 2 : i]] == ["no", "longer"]:
-                i -= 2
-            return i
-    return None
-
-
 def _subject(words: list[str], carried: Subject) -> tuple[Subject, list[str]]:
     """The path of stems a noun phrase names, owner first; () when it only points (``it``)."""
     kept = [w for w in words if w.lower() not in lex.ADVERBS]
-    if kept[:1] == ["\0"]:
+    if kept[:1] == [SHARED]:
         return carried, kept
     lowered = [w.lower() for w in kept]
     owner: Subject = ()
@@ -246,7 +262,7 @@ def _subject(words: list[str], carried: Subject) -> tuple[Subject, list[str]]:
 
 def stems_or_self(words: list[str]) -> Subject:
     """Stems of a noun phrase without its determiners; ``I`` and ``the user`` are one person."""
-    people = ["user" if w.lower() in ("i", "me", "myself", "user's", "users'") else w for w in words]
+    people = [_PERSONS.get(w.lower(), w) for w in words]
     bare = [w for w in people if w.lower() not in lex.DETERMINERS | lex.PREPOSITIONS]
     return stems(bare) if bare else ()
 
@@ -255,6 +271,7 @@ def _claims(base: Claim, predicate: Predicate) -> list[Claim]:
     claim = replace(
         base,
         rest=predicate.rest,
+        parts=predicate.parts,
         former=base.former | predicate.former,
         negated=predicate.negated,
         ended=predicate.ended,
@@ -263,6 +280,8 @@ def _claims(base: Claim, predicate: Predicate) -> list[Claim]:
         cue=max(base.cue, predicate.cue),
         relation=_relation(predicate),
     )
+    if claim.relation == "when" and predicate.passive:
+        claim = replace(claim, past=False)
     claim = _named(claim, predicate)
     found = [claim]
     if predicate.topic:
@@ -271,9 +290,8 @@ def _claims(base: Claim, predicate: Predicate) -> list[Claim]:
         ]
         topic = Value.of(value_of(words), stems(words))
         moved = replace(claim, subject=_owner(base.subject) + topic.stems, rest=frozenset())
-        found.append(
-            replace(moved, relation=_be_relation("", claim.value), verb="be", cue=max(claim.cue, Cue.CHANGE))
-        )
+        relation = "name" if predicate.verb == "call" else _be_relation("", claim.value)
+        found.append(replace(moved, relation=relation, verb="be", cue=max(claim.cue, Cue.CHANGE)))
     for i, word in enumerate(predicate.tail):
         if i and _CALLED.search(word) and i + 1 < len(predicate.tail):
             thing = [w for w in predicate.tail[:i] if w.lower() not in lex.DETERMINERS]
@@ -306,7 +324,7 @@ def _relation(predicate: Predicate) -> str:
         return "place"
     if verb == "move" and prep in ("to", "into", "from") and not predicate.topic:
         return "place"
-    if predicate.passive and verb in ("schedule", "set", "book", "plan", "fix") and value.is_time:
+    if value.is_time and (verb in ("start", "begin") or (predicate.passive and verb in _FIXING)):
         return "when"
     if (verb == "work" and prep in ("at", "for") and not value.is_time) or verb in ("join", "employ", "hire"):
         return "employer"

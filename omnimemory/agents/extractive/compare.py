@@ -104,6 +104,7 @@ def _agrees(new: Claim, old: Claim) -> bool:
     return (
         new.holds and old.holds and new.subject == old.subject and new.relation == old.relation
         and bool(old.content) and old.content <= new.content and not new.former
+        and not _other_rhythm(new, old)
     )  # fmt: skip
 
 
@@ -141,13 +142,15 @@ def _same_footing(new: Claim, old: Claim) -> bool:
 
 
 def _repeats(new: Claim, old: Claim) -> bool:
-    if not _same_footing(new, old) or new.relation != old.relation or new.former - old.former or new.additive:
+    if not _same_footing(new, old) or new.relation != old.relation or new.former - old.former:
         return False
     if new.verb != old.verb and new.relation not in ONE_VALUE | {"when"}:
         return False
+    if new.additive and new.content != old.content:
+        return False
     if not new.content:
         return not old.content
-    if "frequency" in new.value.kinds | old.value.kinds and new.value.words != old.value.words:
+    if _other_rhythm(new, old):
         return False
     return new.content <= old.content and bool(frozenset(new.value.stems) & frozenset(old.value.stems))
 
@@ -155,4 +158,8 @@ def _repeats(new: Claim, old: Claim) -> bool:
 def _elaborates(new: Claim, old: Claim) -> bool:
     if not _same_footing(new, old) or new.relation != old.relation or not old.content:
         return False
-    return old.content < new.content
+    return old.content < new.content and not _other_rhythm(new, old)
+
+
+def _other_rhythm(new: Claim, old: Claim) -> bool:
+    return "frequency" in new.value.kinds & old.value.kinds and new.value.words != old.value.words

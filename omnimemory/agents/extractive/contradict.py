@@ -10,6 +10,7 @@ from __future__ import annotations
 from omnimemory.agents.extractive import lexicon as lex
 from omnimemory.agents.extractive.claims import Claim
 from omnimemory.agents.extractive.phrasing import Cue, Standing
+from omnimemory.agents.extractive.predicates import DATED
 from omnimemory.agents.extractive.values import TIMES, stems
 
 ONE_VALUE = frozenset(
@@ -21,22 +22,12 @@ _OPPOSITES = (
     {"paused", "running"}, {"paused", "active"},
 )  # fmt: skip
 _SENTIMENTS = frozenset({"like", "dislike"})
-_TYPED = frozenset(
-    (
-        "colour",
-        "diet",
-        "marital",
-        "tongue",
-        "code",
-        "editor",
-        "database",
-        "system",
-        "browser",
-        "drink",
-        "clock",
-    )
-)
+_TYPED = lex.wordset("colour diet marital tongue code editor database system browser drink clock address")
 """Kinds within which another value is an alternative, not an addition."""
+_LOOSE = frozenset({"about", "of", "like", "without", "since", "until", "during", "per"})
+"""Prepositions whose phrases add to each other."""
+_PLACING = frozenset({"in", "at", "from", "outside", "near", "under", "inside"})
+"""Prepositions of where something is done: the newer place takes over from the older."""
 
 
 def contradiction(new: Claim, old: Claim) -> tuple[float, str] | None:
@@ -58,7 +49,7 @@ def contradiction(new: Claim, old: Claim) -> tuple[float, str] | None:
         return _opposite(new, old)
     if new.negated:
         return None
-    return _sentiment(new, old) or _other_value(new, old)
+    return _sentiment(new, old) or _other_value(new, old) or _swapped(new, old)
 
 
 def same_subject(new: Claim, old: Claim) -> bool:
@@ -75,12 +66,14 @@ def _group(subject: tuple[str, ...]) -> tuple[str, ...]:
     return (subject[1:] or ("team",)) if subject[:1] == ("we",) else subject
 
 
-def _names(former: frozenset[str], topic: frozenset[str], old: Claim) -> bool:
-    """Whether ``former`` points at the old claim's value, or at where the old claim has the ``topic``."""
+def _names(new: Claim, old: Claim) -> bool:
+    """Whether what ``new`` names as replaced is the old claim's value, or where the same thing was had."""
+    former = new.former
     verb = frozenset(stems([old.verb])) if old.verb else frozenset()
     everything = old.content | verb
     heads = frozenset(old.value.stems or tuple(verb))
-    if topic & heads and former <= old.rest:
+    alike = new.relation == old.relation and (new.relation == "place" or new.value.stems == old.value.stems)
+    if former and (new.rest & heads or alike) and former <= old.rest:
         return True
     if not former or not former & heads:
         return False
@@ -93,9 +86,7 @@ def _replaced(new: Claim, old: Claim) -> tuple[float, str] | None:
     if old.relation in ("origin", "name") and new.relation != old.relation:
         return None
     owner = new.subject == old.subject[: len(new.subject)]
-    if not (same_subject(new, old) or (owner and new.relation != "place")) or not _names(
-        new.former, new.rest, old
-    ):
+    if not (same_subject(new, old) or (owner and new.relation != "place")) or not _names(new, old):
         return None
     if new.verb == "prefer" and old.verb != "prefer":
         return None
@@ -130,7 +121,7 @@ def _over(new: Claim, old: Claim) -> tuple[float, str] | None:
     if old.verb in lex.LASTING - {"like"} or not said:
         return None
     verb = frozenset(stems([old.verb])) if old.verb else frozenset()
-    heads = frozenset(old.value.stems)
+    heads = frozenset(old.value.stems) | (old.rest if old.relation == "marital" else frozenset())
     if said & (heads | verb) and (said <= known | verb | {"old"} or (heads and heads <= said)):
         return 0.88, "it says that this was given up"
     return None
@@ -185,7 +176,9 @@ def _other_value(new: Claim, old: Claim) -> tuple[float, str] | None:
 
 
 def _same_measure(new: Claim, old: Claim) -> bool:
-    return new.verb == old.verb == "be" and bool(new.value.numbers) and bool(old.value.numbers)
+    framed = bool(new.value.frame) and new.value.frame == old.value.frame
+    counted = bool(new.value.numbers and old.value.numbers)
+    return counted and new.verb == "be" and (old.verb == "be" or framed)
 
 
 def _opposed_states(new: Claim, old: Claim) -> bool:
@@ -205,9 +198,10 @@ def _other_time(new: Claim, old: Claim) -> tuple[float, str] | None:
 def _other_number(new: Claim, old: Claim) -> tuple[float, str] | None:
     if not new.value.numbers or not old.value.numbers or new.value.numbers == old.value.numbers:
         return None
-    if new.past or old.past or new.verb != old.verb:
-        return None
     left, right = set(new.value.frame) | new.rest, set(old.value.frame) | old.rest
+    grown = new.verb == "be" and new.cue and left == right and bool(left)
+    if new.past or old.past or (new.verb != old.verb and not grown):
+        return None
     if left == right or (new.cue and left and (left <= right or right <= left)):
         return 0.85, "the same measure has another number"
     return None
@@ -222,7 +216,10 @@ def _one_value(new: Claim, old: Claim) -> tuple[float, str] | None:
         if new.verb == old.verb == "be" and new.rest != old.rest and new.cue < Cue.ACTUALLY:
             return None
         named = "name" in new.value.kinds and "name" in old.value.kinds
-        if not named and new.cue < (Cue.ACTUALLY if new.verb == "be" else Cue.CHANGE):
+        if ("land" in new.value.kinds) != ("land" in old.value.kinds) and not new.cue and new.verb != "move":
+            return None
+        definite = "the" in new.value.words & old.value.words
+        if not named and new.cue < (Cue.ACTUALLY if new.verb == "be" and not definite else Cue.CHANGE):
             return None
     if (
         new.relation == "employer"
@@ -234,6 +231,33 @@ def _one_value(new: Claim, old: Claim) -> tuple[float, str] | None:
         return None
     bonus = 0.07 if new.cue else 0.0
     return 0.8 + bonus, "the same subject has another value where only one holds at a time"
+
+
+def _swapped(new: Claim, old: Claim) -> tuple[float, str] | None:
+    """The same predicate with one chunk put in place of another, and a cue that says so."""
+    left, right = dict(new.parts), dict(old.parts)
+    if not (DATED in left and DATED in right):
+        left.pop(DATED, None), right.pop(DATED, None)
+    if new.cue < Cue.CHANGE or new.additive or new.verb != old.verb or left.keys() != right.keys():
+        return None
+    changed = [prep for prep in left if left[prep].stems != right[prep].stems]
+    if len(changed) != 1 or ((new.past or old.past) and new.cue < Cue.ACTUALLY):
+        return None
+    prep = changed[0]
+    now, before = left[prep], right[prep]
+    if not set(now.stems) - set(before.stems) or not set(before.stems) - set(now.stems):
+        return None
+    mixed = now.is_time != before.is_time and not (now.numbers and before.numbers)
+    adds = prep in _LOOSE or (prep == "" and new.verb in lex.MANY | {"be"})
+    if mixed or adds:
+        return None
+    shared = any(left[p].stems for p in left if p != prep)
+    alike = bool(now.kinds & before.kinds - {"name", "land"}) or now.stems[-1] == before.stems[-1]
+    settled = new.verb not in lex.MANY | lex.LASTING | {"be"}
+    placed = prep == "by" or (prep in _PLACING and settled)
+    if shared or alike or placed or (prep and new.cue >= Cue.CORRECTION):
+        return 0.8, "the same is said with one part replaced"
+    return None
 
 
 def _other_description(new: Claim, old: Claim) -> tuple[float, str] | None:

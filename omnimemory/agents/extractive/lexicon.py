@@ -6,35 +6,38 @@ General language only: nothing here comes from a data set.
 from __future__ import annotations
 
 
-def _set(words: str) -> frozenset[str]:
+def wordset(words: str) -> frozenset[str]:
+    """The words of a text, as a set."""
     return frozenset(words.split())
 
 
-PRONOUNS = _set(
+PRONOUNS = wordset(
     "i you he she it we they this that these those there who which what one everyone someone nobody"
 )
-VAGUE = _set("he she it they this that these those there him her them which who one someone everyone nobody")
-OWN = _set("i me my mine myself user")
-DETERMINERS = _set(
+VAGUE = wordset(
+    "he she it they this that these those there him her them which who one someone everyone nobody"
+)
+OWN = wordset("i me my mine myself user")
+DETERMINERS = wordset(
     "the a an my your his her its our their this that these those some any every each no another both all"
 )
-PREPOSITIONS = _set(
+PREPOSITIONS = wordset(
     "in at on to into for from with by as of about near over under through during until since after before "
     "between against without within inside outside around across toward towards onto via per instead than"
 )
-BE = _set("am is are was were be been being")
-HAVE = _set("have has had having")
-DO = _set("do does did")
-MODALS = _set("will would can could may might shall should must")
-NEGATIONS = _set("not never hardly cannot")
-ADVERBS = _set(
+BE = wordset("am is are was were be been being")
+HAVE = wordset("have has had having")
+DO = wordset("do does did")
+MODALS = wordset("will would can could may might shall should must")
+NEGATIONS = wordset("not never hardly cannot")
+ADVERBS = wordset(
     "now currently still also just already always often usually sometimes recently lately really actually "
     "finally then too again currently mostly mainly even rarely generally typically definitely simply only "
     "basically permanently temporarily officially originally previously instead anymore nowadays so quite "
     "very"
 )
-ADDITIVE = _set("also too another additionally both besides second third extra well")
-PAST_MARKS = _set("was were did had")
+ADDITIVE = wordset("also too another additionally both besides second third extra well")
+PAST_MARKS = wordset("was were did had")
 
 _VERBS = """
 live reside dwell stay settle move relocate migrate switch change convert transition swap replace trade
@@ -82,7 +85,12 @@ sold|
 send sent sent|set set set|show showed shown|sing sang sung|sit sat sat|sleep slept slept|speak spoke spoken|
 spend spent spent|stand stood stood|swim swam swum|take took taken|teach taught taught|tell told told|
 think thought thought|understand understood understood|wake woke woken|wear wore worn|win won won|
-write wrote written|cost cost cost|do did done|set set set
+write wrote written|cost cost cost|do did done|hide hid hidden|shake shook shaken|steal stole stolen|
+throw threw thrown|swear swore sworn|bite bit bitten|blow blew blown|freeze froze frozen|rise rose risen|
+shrink shrank shrunk|sink sank sunk|tear tore torn|catch caught caught|deal dealt dealt|dig dug dug|
+feed fed fed|fight fought fought|forget forgot forgotten|forgive forgave forgiven|hang hung hung|
+hear heard heard|mean meant meant|ring rang rung|shoot shot shot|stick stuck stuck|strike struck struck|
+sweep swept swept|bend bent bent|rebuild rebuilt rebuilt|rewrite rewrote rewritten
 """
 
 
@@ -160,15 +168,17 @@ SAME_VERB = {
 }  # fmt: skip
 """Verbs that state the same relation."""
 
-ENDING = _set("stop quit cancel drop ditch abandon end sell leave resign retire lose")
+ENDING = wordset("stop quit cancel drop ditch abandon end sell leave resign retire lose")
 """Verbs whose object or action is over."""
-CHANGING = _set(
+CHANGING = wordset(
     "move switch change migrate convert transition relocate upgrade downgrade reschedule postpone push "
     "delay bring "
     "raise lower increase decrease cut reduce extend rename replace swap trade set shift bump promote "
-    "transfer go"
+    "transfer go rise fall climb jump grow shrink"
 )
-MANY = _set(
+MEASURING = wordset("rise fall climb jump grow shrink")
+"""Verbs of change when they lead to a number, of movement otherwise."""
+MANY = wordset(
     "like dislike play speak read eat drink watch visit know have see go meet buy learn teach love enjoy "
     "want need "
     "make take write cook bake wear help try find support collect attend follow share include contain keep "
@@ -176,26 +186,35 @@ MANY = _set(
     "understand remember recommend listen sing order grow"
 )
 """Relations that hold of many values at once: another value alone contradicts nothing."""
-LASTING = _set("like dislike know speak visit teach meet read see recommend come remember understand")
+LASTING = wordset("like dislike know speak visit teach meet read see recommend come remember understand")
 """Relations that a switch away from their value does not end."""
-PLANNING = _set(
+PLANNING = wordset(
     "want plan intend hope wish consider dream think imagine need try suggest recommend wonder love"
 )
-SAYING = _set(
+SAYING = wordset(
     "say tell claim report mention announce confirm state explain note ask guess joke think believe "
     "suggest hear sing"
 )
-HONEST = _set("say tell report mention announce confirm state explain note")
+HONEST = wordset("say tell report mention announce confirm state explain note")
 """Verbs of saying that commit a speaker who speaks of himself."""
 
-_NUMBERS = (
+PERSONAL = SAYING | wordset(
+    "give lend owe show send meet marry date visit help teach invite call see know hear join leave hire "
+    "introduce thank bring follow support"
+)
+"""Verbs whose object may be a person."""
+
+_UNITS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-NUMBERS = {word: str(value) for value, word in enumerate(_NUMBERS)} | {
-    "fifteen": "15", "twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "hundred": "100",
-    "once": "1",
-    "twice": "2",
-}  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+NUMBERS = (
+    {word: str(value) for value, word in enumerate(_UNITS)}
+    | {tens: str(20 + 10 * i) for i, tens in enumerate(_TENS)}
+    | {f"{tens}-{_UNITS[n]}": str(20 + 10 * i + n) for i, tens in enumerate(_TENS) for n in range(1, 10)}
+    | {"hundred": "100", "thousand": "1000", "once": "1", "twice": "2"}
+)
 
 KINDS: dict[str, str] = {
     word: kind
@@ -219,12 +238,17 @@ KINDS: dict[str, str] = {
         "database": "mysql postgresql postgres sqlite mongodb mariadb oracle redis cassandra dynamodb duckdb",
         "system": "linux windows macos ubuntu debian fedora arch android ios",
         "drink": "tea coffee espresso matcha cocoa juice beer wine water",
+        "land": "europe asia africa america usa uk england scotland wales ireland britain germany france "
+        "spain portugal italy switzerland austria belgium netherlands denmark norway sweden finland iceland "
+        "poland czechia hungary romania bulgaria greece turkey russia ukraine canada mexico brazil argentina "
+        "chile peru colombia australia china japan korea india pakistan thailand vietnam indonesia "
+        "philippines egypt morocco nigeria kenya ghana israel iran scandinavia",
         "browser": "chrome firefox safari edge brave opera",
     }.items()
     for word in words.split()
 }
 KINDS["first"] = "ordinal"
-OCCUPATIONS = _set(
+OCCUPATIONS = wordset(
     "nurse doctor teacher engineer developer programmer designer lawyer chef cook baker accountant analyst "
     "architect "
     "artist author barista carpenter chemist clerk coach consultant dentist director editor electrician "
@@ -241,7 +265,7 @@ OCCUPATIONS = _set(
     "nanny optician "
     "painter policeman politician postman realtor recruiter sculptor trainer undertaker counselor counsellor"
 )
-ATTRIBUTES = _set(
+ATTRIBUTES = wordset(
     "favorite favourite preferred name surname nickname email address phone number birthday deadline "
     "budget password "
     "size age height weight salary diet major hometown editor language framework database plan timezone "
@@ -251,4 +275,4 @@ ATTRIBUTES = _set(
     "capacity duration distance port branch license colour priority"
 )
 """Nouns that have one value at a time."""
-TOPICLESS = _set("new current next latest main present")
+TOPICLESS = wordset("new current next latest main present")

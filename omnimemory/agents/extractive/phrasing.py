@@ -58,7 +58,9 @@ _SECONDHAND = re.compile(
     r"song|story|show|series|game|dream|play|episode|comic|poem|sketch|scene|example|article|simulation|"
     r"tale|myth)s?|"
     r"character|protagonist|hero|heroine|assum(?:e|es|ed)|believ(?:e|es|ed)|suspect(?:s|ed)?|guess(?:es|ed)?|"
-    r"people say|they say|rumor has it|heard (?:that|a)|overheard)\b",
+    r"people say|they say|apparently|"
+    r"(?<=, )(?:\w+ ){1,3}(?:says|said|thinks|claims|claimed|reckons)(?=\W*$)|"
+    r"rumor has it|heard (?:that|a)|overheard)\b",
     re.IGNORECASE,
 )
 _CORRECTS = re.compile(
@@ -67,6 +69,7 @@ _CORRECTS = re.compile(
     r"i misspoke|i made a mistake|scratch that|oops|wait|no|sorry|apologies|i meant(?: to say)?|i mean|"
     r"(?:it |as it )?turns out|turned out|it turned out|to correct myself|strike that|"
     r"let me correct (?:that|myself)|"
+    r"i (?:got|had) (?:that|this|it) wrong|i (?:said|told you|wrote|mentioned) [^,;.]{1,40}?,? but|"
     r"small correction|quick update|that's wrong|that is wrong|not anymore)\b[\s,:;.!-]*(?:but )?(?:that )?",
     re.IGNORECASE,
 )
@@ -74,22 +77,26 @@ _OPENER = re.compile(
     r"^(?:as (?:i|we) (?:said|mentioned|told you)(?: before| earlier)?|by the way|btw|fyi|well|so|oh|yeah|"
     r"yes|yep|ok|"
     r"okay|hey|hi|hello|anyway|and|but|also|like|honestly|to be honest|for the record|just so you know|again|"
-    r"note that|remember that|please note that|please remember that|good news|bad news|big news|news|right|"
+    r"note that|remember that|remember|please note that|please remember that|good news|bad news|big news|"
+    r"news|right|"
     r"sure|ah|(?:just )?(?:a )?(?:quick )?reminder|"
     r"hmm|haha|lol|wow|fun fact|in short|basically|of course|luckily|unfortunately|sadly|finally|first|"
     r"first of all|"
     r"recently|lately)\b(?:[,:!.]+|(?<=that))\s*",
     re.IGNORECASE,
 )
+_MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _CHANGED = re.compile(
     r"\b(?:now|nowadays|these days|anymore|from now on|as of|instead|since then|again|currently|after all|"
     r"at present|"
-    r"going forward|lately|no longer|changed|in fact|as of late)\b",
+    r"going forward|lately|no longer|changed|in fact|as of late|"
+    rf"since (?:last|this|the|yesterday|then|{_MONTHS}))\b",
     re.IGNORECASE,
 )
 _TIME_FIRST = re.compile(
     r"^(?:these days|nowadays|now|today|currently|recently|lately|from now on|since then|at the moment|"
-    r"then)\b,?\s+",
+    r"then|(?:since|as of|from|starting) (?:(?:last|this|next) \w+|yesterday|"
+    rf"(?:early |mid |late )?(?:{_MONTHS})(?: \d{{4}})?|(?:19|20)\d\d))\b,?\s+",
     re.IGNORECASE,
 )
 _ACTUALLY = re.compile(r"\b(?:actually|in fact|in reality|really is)\b,?\s*", re.IGNORECASE)
@@ -103,7 +110,7 @@ _SUBORDINATE = re.compile(
 )
 _JOINT = re.compile(
     r"\s*;\s*|\s*,?\s+(?:and|but|so)\s+(?=(?:i|he|she|it|we|they|my|his|her|our|their)\b)|,\s+but\s+|"
-    r",\s+(?=(?:i|he|she|it|we|they|that)\s)|\s*,?\s+and\s+(?=(?:now|then|so)\b)|,\s+(?:so|"
+    r",\s+(?=(?:i|he|she|it|we|they|that|my|our)\s)|\s*,?\s+and\s+(?=(?:now|then|so)\b)|,\s+(?:so|"
     r"and)\s+(?=(?:the|[A-Z]\w+)\s)",
     re.IGNORECASE,
 )

@@ -10,7 +10,8 @@ from enum import Flag, auto
 from omnimemory.agents.extractive import lexicon as lex
 from omnimemory.agents.extractive.claims import is_english, read
 from omnimemory.agents.extractive.dates import with_dates
-from omnimemory.agents.extractive.phrasing import Cue, Standing, clauses, plain
+from omnimemory.agents.extractive.durable import changes, substance
+from omnimemory.agents.extractive.phrasing import Standing, clauses, plain
 from omnimemory.agents.extractive.third_person import quoted, third_person
 from omnimemory.core.proposals import DraftStatement
 from omnimemory.core.schemas import Memory
@@ -243,17 +244,15 @@ def _weight(part: str, text: str) -> tuple[int, Trait]:
         and not (traits & (Trait.PLAN | Trait.PREFERENCE))
     ):
         return 0, traits
-    claims = [claim for claim in read(text) if claim.standing in (Standing.ASSERTED, Standing.PLANNED)]
-    weight = 2 * any(claim.content or claim.ended for claim in claims)
-    weight += 2 * any(claim.ended or claim.former or claim.cue >= Cue.CHANGE for claim in claims)
+    claims = read(text)
+    weight = substance(part, claims)
     weight += (
         2 * (Trait.PREFERENCE in traits)
         + 3 * bool(traits & (Trait.WORKED | Trait.FAILED))
         + (Trait.PLAN in traits)
     )
     weight += bool(re.search(r"\b(?:I|I'm|I've|[Mm]y|[Ww]e|[Oo]ur)\b", part))
-    weight += bool(re.search(r"(?<=[a-z,] )[A-Z][a-z]+|\d", part))
-    if any(claim.cue >= Cue.CHANGE or claim.ended or claim.former for claim in claims):
+    if any(changes(claim) for claim in claims if claim.standing in (Standing.ASSERTED, Standing.PLANNED)):
         traits |= Trait.CHANGE
     if _POINTS_BACK.match(part):
         weight -= 2

@@ -20,6 +20,7 @@ _OBJECTS = "|".join(
     )
 )
 _JOINED = re.compile(rf"(?P<join>\b(?:and|but|or)\s+(?:\w+ly\s+)?)(?P<verb>[a-z]+)(?=\s+(?:{_OBJECTS})\b)")
+_NOW_JOINED = re.compile(r"(?P<join>\b(?:and|but)\s+)(?P<verb>[a-z]+)(?=\s[^,;]*\b(?:instead|now)\b)")
 _UNINFLECTED = lex.MODALS | lex.BE | lex.HAVE | lex.PREPOSITIONS | {"did"}
 _AUXILIARIES = {
     "am": "is",
@@ -29,6 +30,10 @@ _AUXILIARIES = {
     "haven't": "hasn't",
     "was": "was",
 }
+_OTHERS = re.compile(
+    r"\b(?:they|them|their|he|him|his|she|her|people|children)\b|\b(?:and|with|for|of|by) [A-Z]", re.UNICODE
+)
+_SINGULAR = lex.BE | lex.HAVE | lex.DO | lex.ADVERBS | lex.NEGATIONS | {"this", "as", "does", "sometimes"}
 _ELIDED = re.compile(r"^(?:(?:just|finally|also|recently|already)\s+)?(?P<verb>[a-z]+)\s", re.IGNORECASE)
 
 
@@ -67,10 +72,21 @@ def third_person(sentence: str, who: str) -> str:
     text = _SUBJECT.sub(told, text)
     if re.search(r"\bI\b", text):
         return quoted(sentence, who)
-    if present:
-        text = _JOINED.sub(_conjugated, text)
-    text = re.sub(r"\bmy\b", f"{who}'s", text, flags=re.IGNORECASE)
+    text = (_JOINED if present else _NOW_JOINED).sub(_conjugated, text)
+    text = re.sub(r"\bmy\b", lambda match: _owned(text[: match.start()], who), text, flags=re.IGNORECASE)
     return re.sub(r"\bme\b", who, text)
+
+
+def _owned(before: str, who: str) -> str:
+    """``their`` where the clause has the owner as its subject and could mean nobody else; else the name."""
+    clause = re.split(r"[,;:]\s|\b(?:but|because|so|that|when|while|if)\s", before)[-1]
+    match = re.match(rf"^\W*(?:and )?{re.escape(who)}(?P<told>(?:\s+\S+)+)\s*$", clause)
+    if match is None or _OTHERS.search(match["told"]):
+        return f"{who}'s"
+    verbs = {lex.VERB_FORMS.get(word.lower(), ("", ""))[0] for word in match["told"].split()}
+    nouns = [word for word in match["told"].split() if word not in lex.VERB_FORMS]
+    plural = any(re.fullmatch(r"[a-z]+[^su\W]s", word) for word in nouns if word not in _SINGULAR)
+    return f"{who}'s" if verbs & lex.PERSONAL or plural else "their"
 
 
 def quoted(sentence: str, who: str) -> str:

@@ -19,6 +19,12 @@ _SPELLING = (
 )
 
 
+_CLOCK = re.compile(
+    r"\b(?P<h>\d{1,2})(?:[:.](?P<m>[0-5]\d))?\s?(?P<half>[ap]m)\b|\b(?P<H>\d{1,2}):(?P<M>[0-5]\d)\b"
+)
+_PAST_HOUR = re.compile(r"\b(?P<part>half|quarter) (?P<side>past|to) (?P<h>1[0-2]|[1-9])\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """What is said of a subject: ``stems`` in order, lower-case ``words``, and the kinds it belongs to."""
@@ -53,11 +59,25 @@ class Value:
 def stems(words: Sequence[str]) -> tuple[str, ...]:
     """Index stems with one spelling for British and American words and digits for numerals."""
     shown = [lex.NUMBERS.get(word.lower(), word) for word in words]
-    text = " ".join(shown)
-    lowered = text.lower()
+    lowered = _CLOCK.sub(_hour, _PAST_HOUR.sub(_past_hour, " ".join(shown).lower()))
     for pattern, put in _SPELLING:
         lowered = pattern.sub(put, lowered)
     return tokens(f"{lowered} {_ANCHOR}", language="en")[:-1]
+
+
+def _past_hour(match: re.Match[str]) -> str:
+    """``half past 8`` as ``8:30``."""
+    before = match["side"] == "to"
+    minutes = {"half": 30, "quarter": 45 if before else 15}[match["part"]]
+    return f"{(int(match['h']) - before) or 12}:{minutes}"
+
+
+def _hour(match: re.Match[str]) -> str:
+    """A time of day with its minutes as one word, by the twelve-hour clock: ``14:30`` as ``2h30 pm``."""
+    hour, minutes = int(match["h"] or match["H"]), match["m"] or match["M"]
+    half = match["half"] or ("pm" if hour > 12 else "")
+    shown = str(hour - 12 if hour > 12 else hour)
+    return f"{shown}h{minutes} {half}" if minutes and minutes != "00" else f"{shown} {half}"
 
 
 def value_of(words: Sequence[str]) -> Value:
@@ -68,20 +88,28 @@ def value_of(words: Sequence[str]) -> Value:
     noon = {"noon", "midnight"} & set(lowered)
     if (
         noon
+        or (digits and {"past", "o'clock"} & set(lowered))
         or any(":" in w or (w.endswith(("am", "pm")) and w[:1].isdigit()) for w in lowered)
         or (digits and {"am", "pm", "o'clock", "a.m", "p.m"} & set(lowered))
     ):
         kinds.add("clock")
+    elif any("@" in w or "://" in w for w in lowered):
+        kinds.add("address")
     elif digits and "month" in kinds:
         kinds.add("date")
     elif any(re.fullmatch(r"(?:19|20)\d\d", w) for w in digits):
         kinds.add("year")
     elif digits:
         kinds.add("number")
-    if {"every", "weekly", "daily", "monthly", "yearly", "biweekly", "fortnightly"} & set(lowered):
+    if {"every", "hourly", "weekly", "daily", "monthly", "yearly", "biweekly", "fortnightly"} & set(lowered):
         kinds.add("frequency")
     content = [w for w in words if w.lower() not in lex.DETERMINERS]
     if content and content[0][:1].isupper() and not kinds & TIMES:
         kinds.add("name")
-    occupied = bool(content) and any(w in lex.OCCUPATIONS for w in lowered[-3:])
+    occupied = bool(content) and any(_is_occupation(w) for w in lowered[-3:])
     return Value(stems(words), frozenset(lowered), frozenset(kinds), occupied)
+
+
+def _is_occupation(word: str) -> bool:
+    last = word.rpartition("-")[2]
+    return last in lex.OCCUPATIONS or (len(last) > 6 and last.endswith(("ologist", "ician", "grapher")))
