@@ -123,8 +123,7 @@ class _Intake:
         stored = history.store(self.conn, turn, buffered=self.mode == "buffer", task_id=self.task_id)
         if not self.extended:
             self.extended = True
-            before = sessions.previous_turn(self.conn, stored)
-            self.touched.extend(() if before is None else (before,))
+            sessions.enqueue_previous(self.conn, stored)
         self.touched.append(stored)
         return stored
 

@@ -95,7 +95,7 @@ async def test_relative_dates_are_resolved_beside_the_words() -> None:
         "User flies to Rome next Friday (2025-03-07)."
     ]
     assert await statements_of("I sold my car two weeks ago.") == [
-        "User sold User's car two weeks ago (week of 2025-02-17)."
+        "User sold their car two weeks ago (week of 2025-02-17)."
     ]
 
 

@@ -11,9 +11,10 @@ from omnimemory.core.settings import Settings
 PAGE = Path(__file__).parents[2] / "docs" / "SETTINGS.md"
 _HEAD = """# Settings
 
-Each is an environment variable, a line of a `.env` file in the working directory, and a keyword argument of the SDK
-(the second column). The environment wins over the file, arguments win over both. An empty variable counts as unset.
-What is wrong is a `ConfigError` that names the variable and shows a right value.
+Each is an environment variable, a line of a `.env` file in the working directory, and a keyword
+argument of the SDK (the second column). The environment wins over the file, arguments win over both.
+An empty variable counts as unset. What is wrong is a `ConfigError` that names the variable and shows
+a right value.
 
 | variable | argument | default | meaning |
 |---|---|---|---|

@@ -166,8 +166,8 @@ def test_the_json_report_is_json():
 
 
 def test_an_empty_chain_is_said_to_be_empty():
-    for format in GRAPHS:
-        assert "no memories" in render_graph([], format=format).lower()
+    for kind in GRAPHS:
+        assert "no memories" in render_graph([], format=kind).lower()
     assert "No memories" in render_report([], format="markdown")
     assert "No memories" in render_report([], format="text")
     assert json.loads(render_report([], format="json"))["memories"] == 0

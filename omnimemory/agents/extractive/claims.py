@@ -255,8 +255,9 @@ def _subject(words: list[str], carried: Subject) -> tuple[Subject, list[str]]:
         return ("we",), kept
     cut = next((i for i, w in enumerate(kept) if i and w.lower() in lex.PREPOSITIONS), len(kept))
     names = [w for w in kept[:cut] if w.lower() not in lex.TOPICLESS]
+    another = ("other",) if {"other", "another"} & set(lowered) else ()
     of = [w for w in kept[cut:] if w.lower() not in lex.TOPICLESS]
-    path = owner + stems_or_self(of) + stems_or_self(names)
+    path = owner + stems_or_self(of) + another + stems_or_self(names)
     return path, kept
 
 
@@ -320,17 +321,17 @@ def _named(claim: Claim, predicate: Predicate) -> Claim:
 def _relation(predicate: Predicate) -> str:
     """The canonical relation: several verbs state the same fact about a subject."""
     verb, prep, value = predicate.verb, predicate.prep, predicate.value
-    if verb in ("live", "settle", "base", "locate") and prep in _WHERE and not value.is_time:
+    if verb in ("live", "settle", "base", "locate") and prep in _WHERE and value.is_definite:
         return "place"
     if verb == "move" and prep in ("to", "into", "from") and not predicate.topic:
         return "place"
     if value.is_time and (verb in ("start", "begin") or (predicate.passive and verb in _FIXING)):
         return "when"
-    if (verb == "work" and prep in ("at", "for") and not value.is_time) or verb in ("join", "employ", "hire"):
+    if (verb == "work" and prep in ("at", "for") and value.is_definite) or verb in ("join", "employ", "hire"):
         return "employer"
     if kind := _condition(predicate):
         return kind
-    if verb in ("attend", "enroll") or (verb == "study" and prep == "at"):
+    if verb in ("attend", "enroll") or (verb == "study" and prep == "at" and not value.is_time):
         return "school"
     if (verb == "come" and prep == "from") or (verb == "be" and prep == "from"):
         return "origin"

@@ -36,8 +36,9 @@ def contradiction(new: Claim, old: Claim) -> tuple[float, str] | None:
         return None
     if old.ended or (old.past and new.cue < Cue.ACTUALLY):
         return None
+    told_of_past = new.past and not (old.past or new.verb == old.verb)
     if new.former and not (new.past and new.cue < Cue.CORRECTION):
-        return _replaced(new, old)
+        return None if told_of_past else _replaced(new, old)
     if not same_subject(new, old):
         return None
     if new.ended:
@@ -118,7 +119,7 @@ def _over(new: Claim, old: Claim) -> tuple[float, str] | None:
         if said <= known and (said & frozenset(old.value.stems) or not said):
             return 0.9, "it says that this is over"
         return None
-    if old.verb in lex.LASTING - {"like"} or not said:
+    if old.verb in lex.LASTING or not said:
         return None
     verb = frozenset(stems([old.verb])) if old.verb else frozenset()
     heads = frozenset(old.value.stems) | (old.rest if old.relation == "marital" else frozenset())
@@ -176,9 +177,10 @@ def _other_value(new: Claim, old: Claim) -> tuple[float, str] | None:
 
 
 def _same_measure(new: Claim, old: Claim) -> bool:
-    framed = bool(new.value.frame) and new.value.frame == old.value.frame
+    left, right = frozenset(new.value.frame), frozenset(old.value.frame)
+    measured = left == right if old.verb != "be" else not (left and right) or bool(left & right)
     counted = bool(new.value.numbers and old.value.numbers)
-    return counted and new.verb == "be" and (old.verb == "be" or framed)
+    return counted and new.verb == "be" and measured and (old.verb == "be" or bool(left))
 
 
 def _opposed_states(new: Claim, old: Claim) -> bool:
@@ -227,6 +229,8 @@ def _one_value(new: Claim, old: Claim) -> tuple[float, str] | None:
         and "name" not in new.value.kinds & old.value.kinds
     ):
         return None
+    if new.relation == "origin" and "name" not in new.value.kinds & old.value.kinds:
+        return None
     if new.relation == "marital" and "separated" in new.value.words | old.value.words and not new.cue:
         return None
     bonus = 0.07 if new.cue else 0.0
@@ -267,6 +271,8 @@ def _other_description(new: Claim, old: Claim) -> tuple[float, str] | None:
     alike = new.value.kinds & old.value.kinds & (_TYPED | {"name", "frequency"})
     if "name" in alike and len(alike) == 1 and len(old.subject) < 2 and not attribute and not new.cue:
         return None
+    if new.rest != old.rest and not new.cue:
+        return None
     if attribute or alike or new.cue >= Cue.CORRECTION:
         return (0.87 if new.cue else 0.78), "the same attribute has another value"
     return None
@@ -277,7 +283,8 @@ def _other_object(new: Claim, old: Claim) -> tuple[float, str] | None:
     same_head = left[-1] == right[-1] and len(left) > 1 and len(right) > 1
     typed = bool(new.value.kinds & old.value.kinds & _TYPED)
     proper = "name" in new.value.kinds and "name" in old.value.kinds
-    if new.verb == "prefer" and (same_head or typed or (new.rest and new.rest == old.rest)):
+    apart = bool(new.rest and old.rest and new.rest != old.rest and not new.cue)
+    if new.verb == "prefer" and not apart and (same_head or typed or (new.rest and new.rest == old.rest)):
         return 0.82 if new.cue else 0.76, "the preference changed"
     if new.cue >= Cue.CORRECTION and (typed or proper or same_head):
         return 0.85, "it corrects the value"
@@ -291,7 +298,8 @@ def _other_object(new: Claim, old: Claim) -> tuple[float, str] | None:
     if new.rest and new.rest == old.rest and new.verb in ("use", "rely", "run", "deploy"):
         return 0.76, "the same purpose is served by something else"
     framed = len(left) == len(right) > 1 and sum(a != b for a, b in zip(left, right, strict=True)) == 1
-    if new.cue and (typed or same_head or (framed and new.rest == old.rest)):
+    elsewhere = bool(new.rest and old.rest and new.rest != old.rest and new.cue < Cue.CORRECTION)
+    if new.cue and not elsewhere and (typed or same_head or (framed and new.rest == old.rest)):
         return 0.8, "a cue of change comes with another value of the same kind"
     if new.cue >= Cue.ACTUALLY and proper and new.rest == old.rest:
         return 0.78, "it corrects the value"

@@ -58,6 +58,7 @@ def verb_at(words: Sequence[str], i: int) -> bool:
     if form == lex.BASE:
         return (
             before in ("i", "we", "you", "they", "longer")
+            or "and" in words[1:i]
             or before in lex.ADVERBS | lex.NEGATIONS
             or (before.endswith("s") and not before.endswith("ss") and before not in lex.VERB_FORMS)
         )
@@ -153,9 +154,11 @@ def _inner_verb(head: Head, tail: list[str]) -> list[str]:
         lemma, form = _form(first)
         second, second_form = _form(tail[1].lower()) if len(tail) > 1 else ("", "")
         if form == lex.GERUND and head.verb in ("stop", "quit", "finish"):
-            head.ended, head.past, head.verb, tail = True, False, lemma, tail[1:]
+            _give_up(head, lemma)
+            tail = tail[1:]
         elif head.verb == "give" and first == "up" and second_form == lex.GERUND:
-            head.ended, head.past, head.verb, tail = True, False, second, tail[2:]
+            _give_up(head, second)
+            tail = tail[2:]
         elif form == lex.GERUND and head.verb in ("start", "begin", "keep", "go", "like", "prefer"):
             sentiment = head.verb in ("like", "prefer")
             head.cue = max(head.cue, Cue.CHANGE if head.verb in ("start", "begin") else Cue.NONE)
@@ -192,6 +195,11 @@ def _inner_verb(head: Head, tail: list[str]) -> list[str]:
     return tail
 
 
+def _give_up(head: Head, verb: str) -> None:
+    """``stopped smoking`` ends it; ``has not stopped smoking`` says that it goes on."""
+    head.verb, head.ended, head.negated, head.past = verb, not head.negated, False, False
+
+
 def _form(word: str) -> tuple[str, str]:
     """Lemma and form; an unknown word in -ing counts as a gerund, its stem as the lemma."""
     known = lex.VERB_FORMS.get(word)
@@ -213,6 +221,11 @@ def _phrasal(head: Head, tail: list[str]) -> None:
             return
     direct = bool(tail) and tail[0].lower() not in lex.PREPOSITIONS | PARTICLES
     replaced = any(w.lower() in ("for", "from") for w in tail[1:]) and head.verb in ("drop", "ditch", "leave")
+    direct = (
+        direct
+        and tail[0].lower() not in ("a", "an", "some", "another")
+        and tail[0].lower() not in lex.NUMBERS
+    )
     object_ends = direct and not replaced and not head.be and tail[0].lower() not in lex.VERB_FORMS
     if head.verb in lex.ENDING and object_ends and (head.past or head.perfect) and not head.negated:
         head.verb, head.ended, head.past = "cancel" if head.verb == "cancel" else "", True, False

@@ -43,6 +43,12 @@ class Value:
         return bool(self.kinds & TIMES)
 
     @property
+    def is_definite(self) -> bool:
+        """Whether it may point at one thing: a name, or a noun with a determiner, but no time."""
+        pointed = "name" in self.kinds or len(self.stems) > 1 or bool(self.words & lex.DETERMINERS)
+        return pointed and not self.is_time
+
+    @property
     def is_state(self) -> bool:
         return bool(self.kinds & {"state", "marital", "diet"})
 
