@@ -120,12 +120,16 @@ class Engine:
     # Background work
 
     async def flush(self, scope: Scope | None = None, *, wait: bool = True) -> list[str]:
-        """Synthesise what waits in batches. With ``wait``, return when the notes of all tasks of
-        the scope are applied or parked and the store holds them; the ids of the tasks made.
+        """Synthesise what waits in batches; the ids of the tasks made.
+
+        With ``wait``, return when the notes of all tasks of the scope are applied or parked and the
+        store holds them, or did not answer when it was told.
         """
         made = await self.ledger.flush_buffer(scope)
         self._wake()
-        while wait and (await self.ledger.unfinished(scope) or await self.ledger.outbox_size(scope)):
+        while wait and (
+            await self.ledger.unfinished(scope) or await self.ledger.outbox_size(scope, due=True)
+        ):
             await self._changed.wait(SETTLE_POLL_SECONDS)
         return made
 

@@ -15,7 +15,6 @@ from omnimemory.ledger.ledger import Ledger, file_url
 from omnimemory.models.base import ChatModel, Embedder
 from omnimemory.models.cache import CachedEmbedder
 from omnimemory.models.chunking import ChunkingEmbedder, TokenCounter
-from omnimemory.models.foreign import on_home_loop
 from omnimemory.models.providers import PROVIDERS, access
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.registry import store_class
@@ -47,9 +46,7 @@ def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
     agents = parts.agents
     if agents is None:
         own_model = None if parts.chat_model is not None else chat_model_from(settings)
-        given = parts.chat_model
-        model = on_home_loop(given, timeout=settings.llm_timeout) if given else own_model
-        agents = agents_from(model, settings)
+        agents = agents_from(parts.chat_model or own_model, settings)
     return Engine(
         settings=settings,
         ledger=ledger_from(settings),
@@ -100,9 +97,7 @@ def agents_from(model: ChatModel | None, settings: Settings) -> Agents:
 
 def embedder_from(settings: Settings, *, given: Embedder | None, counter: TokenCounter) -> Embedder:
     """The embedder that ``EMBEDDING_*`` names (default: wordllama), with chunking and a cache."""
-    base: Embedder = (
-        on_home_loop(given, timeout=settings.embedding_timeout) if given else _base_embedder(settings)
-    )
+    base = given or _base_embedder(settings)
     window = settings.embedding_max_tokens if given or not _is_local(settings) else None
     if window is not None:
         base = ChunkingEmbedder(base, window=window, counter=counter)

@@ -43,9 +43,10 @@ class Connection:
         from omnimemory.wiring import Parts, engine_from
 
         chosen = settings or Settings.load(overrides)
+        # Here, on the caller's loop, as a client they built may belong to it.
         parts = Parts(
-            chat_model=on_home_loop(chat_model) if chat_model else None,  # here, on the caller's loop
-            embedder=on_home_loop(embedder) if embedder else None,
+            chat_model=on_home_loop(chat_model, timeout=chosen.llm_timeout) if chat_model else None,
+            embedder=on_home_loop(embedder, timeout=chosen.embedding_timeout) if embedder else None,
             agents=agents,
             store=store,
         )

@@ -134,9 +134,11 @@ class Outbox(Operations):
         return [OutboxRow(*row) for row in conn.execute(found.order_by(outbox.c.seq).limit(limit))]
 
     @reads
-    def outbox_size(self, conn: Connection, scope: Scope | None = None) -> int:
-        """How many rows wait, due or not: of every app, or of a scope's app and user."""
-        found = _SIZE
+    def outbox_size(self, conn: Connection, scope: Scope | None = None, *, due: bool = False) -> int:
+        """How many rows wait: of every app, or of a scope's app and user; with ``due``, only those
+        that no failed delivery has put off.
+        """
+        found = _SIZE.where(outbox.c.not_before <= self._now()) if due else _SIZE
         if scope is not None:
             found = found.where(outbox.c.app_id == scope.app_id)
         if scope is not None and scope.user_id is not None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 
 from omnimemory.core.errors import ModelUnavailable
 from omnimemory.models.base import ChatModel, Completion, Embedder, Prompt, Vectors
+from omnimemory.models.provider_errors import meaning_of
 from omnimemory.models.vectors import unit_rows
 
 T = TypeVar("T")
@@ -85,11 +86,15 @@ async def _watched(job: Coroutine[Any, Any, T], home: asyncio.AbstractEventLoop,
 
 @asynccontextmanager
 async def _answering(name: str, seconds: float | None) -> AsyncIterator[None]:
+    """The border to code that is not ours: whatever it raises becomes one of our errors here."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(seconds) as limit:
             yield
     except TimeoutError as exc:
-        raise ModelUnavailable(f"{name} did not answer in time") from exc
+        when = "in time" if limit.expired() else "in its own time"
+        raise ModelUnavailable(f"{name} did not answer {when}") from exc
+    except Exception as exc:
+        raise meaning_of(exc, name) from exc
 
 
 class HomeChatModel:

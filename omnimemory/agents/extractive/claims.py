@@ -33,7 +33,7 @@ _RATHER = re.compile(
 )
 _STILL = re.compile(r"\s+(?:now|anymore|these days|nowadays|any longer)$", re.IGNORECASE)
 _OVER = re.compile(r"\b(?P<verb>prefers?) (?P<new>[^,;]+?) (?:over|to|than) (?P<old>[^,;]+)$", re.IGNORECASE)
-_WHERE = frozenset({"in", "at", "on", "near", "outside"})
+_WHERE = lex.wordset("in at on near outside inside under behind beside above below")
 _TELLING = lex.wordset("the and she he they with now has have not longer my to his i does")
 _NOW = re.compile(r"^(?:(?:in|at|for|with|on|as|to) (?P<placed>.+)|(?P<bare>[A-Z].*))$")
 _CALLED = re.compile(r"\b(?:called|named)$", re.IGNORECASE)

@@ -271,7 +271,8 @@ def _other_description(new: Claim, old: Claim) -> tuple[float, str] | None:
     alike = new.value.kinds & old.value.kinds & (_TYPED | {"name", "frequency"})
     if "name" in alike and len(alike) == 1 and len(old.subject) < 2 and not attribute and not new.cue:
         return None
-    if new.rest != old.rest and not new.cue:
+    seasonal = (DATED in dict(new.parts)) != (DATED in dict(old.parts))
+    if (new.rest != old.rest or seasonal) and not new.cue:
         return None
     if attribute or alike or new.cue >= Cue.CORRECTION:
         return (0.87 if new.cue else 0.78), "the same attribute has another value"
