@@ -345,7 +345,8 @@ def _condition(predicate: Predicate) -> str:
     verb, value = predicate.verb, predicate.value
     states = verb in ("be", "become")
     titled = verb in ("work", "promote", "be") and (verb == "be") != (predicate.prep != "")
-    if value.is_occupation and (titled or verb == "become"):
+    engaged = verb == "work" and predicate.prep == "as" and bool(value.words & lex.DETERMINERS)
+    if engaged or (value.is_occupation and (titled or verb == "become")):
         return "role"
     if verb == "marry" or (states and "marital" in value.kinds):
         return "marital"

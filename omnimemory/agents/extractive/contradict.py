@@ -114,7 +114,8 @@ def _over(new: Claim, old: Claim) -> tuple[float, str] | None:
     if old.standing is Standing.PLANNED and new.verb not in ("cancel", old.verb):
         return None
     if new.verb not in ("", "cancel"):
-        if new.verb != old.verb and new.relation != old.relation:
+        titles = new.verb == "be" and old.relation == "role"
+        if new.verb != old.verb and new.relation != old.relation and not titles:
             return None
         if said <= known and (said & frozenset(old.value.stems) or not said):
             return 0.9, "it says that this is over"

@@ -23,7 +23,8 @@ DETERMINERS = wordset(
 )
 PREPOSITIONS = wordset(
     "in at on to into for from with by as of about near over under through during until since after before "
-    "between behind beside above below against without within inside outside around across toward towards onto via per instead than"
+    "between behind beside above below against without within inside outside around "
+    "across toward towards onto via per instead than"
 )
 BE = wordset("am is are was were be been being")
 HAVE = wordset("have has had having")
