@@ -120,6 +120,7 @@ async def test_the_limit_holds_for_what_get_returns(sdk: OmniMemorySDK) -> None:
     messages = await memory.aget()
     assert messages[0].role == MessageRole.USER
     assert 100 < sum(map(message_tokens, messages)) <= 200
+    assert await memory.aget(initial_token_count=190) == messages[-4:], "the newest turn stays"
     narrow = await memory.aget(initial_token_count=100, some_other_argument=1)
     assert sum(map(message_tokens, narrow)) <= 100
     assert narrow[-1] == messages[-1]
