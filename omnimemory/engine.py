@@ -14,10 +14,20 @@ from pydantic import JsonValue
 from omnimemory.agents.base import Agents
 from omnimemory.core.errors import InvalidRequest, NotFound
 from omnimemory.core.proposals import Summary
-from omnimemory.core.schemas import Memory, Message, Metadata, Recalled, Scope, ScoredMemory, Task, TaskKind
+from omnimemory.core.schemas import (
+    Memory,
+    MemoryKind,
+    Message,
+    Metadata,
+    Recalled,
+    Scope,
+    ScoredMemory,
+    Task,
+    TaskKind,
+)
 from omnimemory.core.settings import Settings
 from omnimemory.evolution.chain import order
-from omnimemory.evolution.manual import delete_manually, restore, update_manually
+from omnimemory.evolution.manual import delete_manually, delete_turn, restore, update_manually
 from omnimemory.evolution.plan import Plan
 from omnimemory.ingest import Ingest, as_messages, turns_from
 from omnimemory.items import ItemBatches
@@ -97,7 +107,7 @@ class Engine:
             settings=self.settings,
             changed=self._changed,
         )
-        self.ingest = Ingest(self.ledger, self.settings, accepted=self._wake)
+        self.ingest = Ingest(self.ledger, self.settings, accepted=self._accepted)
         self.items = ItemBatches(self.ledger, self._recall, changed=self.projector.wake)
         self._lanes = [
             asyncio.create_task(_supervised("index lane", self.projector.run)),
@@ -133,7 +143,12 @@ class Engine:
             await self._changed.wait(SETTLE_POLL_SECONDS)
         return made
 
-    def _wake(self, _appended: Appended | None = None) -> None:
+    def _accepted(self, appended: Appended) -> None:
+        self.projector.wake()
+        if appended.task_id is not None:
+            self._worker.wake()
+
+    def _wake(self) -> None:
         self._worker.wake()
         self.projector.wake()
 
@@ -162,14 +177,26 @@ class Engine:
     async def delete(self, scope: Scope, memory_id: str, *, cascade: bool = True) -> None:
         """End a memory. Its tombstone stays readable and it can be restored.
 
+        ``cascade`` also ends the turns of a note that no other active note cites, and what active
+        notes know from a deleted turn alone.
+
         Raises:
             NotFound: no such active memory in this scope.
         """
         memory = await self.get(scope, memory_id)
+        now = datetime.now(UTC)
+        if memory.kind is MemoryKind.TURN:
+            notes = await self._citing(memory) if cascade else {}
+            await self._apply(delete_turn(memory, notes=list(notes.values()), now=now))
+            return
         turns = await self.ledger.get(memory.app_id, memory.sources, user_id=memory.user_id)
         citations = await self.ledger.citations(memory.app_id, list(memory.sources))
-        now = datetime.now(UTC)
         await self._apply(delete_manually(memory, turns=turns, citations=citations, cascade=cascade, now=now))
+
+    async def _citing(self, turn: Memory) -> dict[str, Memory]:
+        cited = await self.ledger.citations(turn.app_id, [turn.id])
+        notes = sorted({note for note, _ in cited[turn.id]})
+        return await self.ledger.get(turn.app_id, notes, user_id=turn.user_id)
 
     async def restore(self, scope: Scope, memory_id: str) -> Memory:
         """Bring back what an ended memory said, as a new memory at the end of its chain.

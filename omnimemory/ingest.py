@@ -84,24 +84,27 @@ def common_metadata(turns: Sequence[Memory]) -> Metadata:
     }
 
 
-def replayed(stored: Sequence[Memory], incoming: Sequence[NewTurn], *, whole_history: bool) -> int:
+def replayed(
+    stored: Sequence[Memory], incoming: Sequence[NewTurn], *, whole_history: bool, from_start: bool = False
+) -> int:
     """How many leading messages of a transcript are already stored.
 
-    The longest suffix of the stored session that is a prefix of the transcript is a replay. A
-    caller that always hands in its whole history (``whole_history``) may hold a shorter one: then
-    a transcript that stands in the session as one run is a replay altogether.
+    The longest suffix of the stored session that is a prefix of the transcript is a replay. A caller
+    that always hands in its whole history (``whole_history``) may hold a shorter one: then a
+    transcript that stands in the session as one run is a replay altogether. It may also have edited
+    it: then what both begin with is a replay, where ``stored`` holds the session ``from_start``.
     """
     known = [_key(turn.message_id, turn.role, turn.text) for turn in stored]
     given = [_key(turn.message_id, turn.role, turn.text) for turn in incoming]
-    for length in range(min(len(known), len(given)), 0, -1):
-        if all(_same(a, b) for a, b in zip(known[-length:], given[:length], strict=True)):
-            return length
-    if whole_history and any(
-        all(_same(a, b) for a, b in zip(known[start:], given, strict=False))
-        for start in range(len(known) - len(given) + 1)
-    ):
+    lengths = range(min(len(known), len(given)), 0, -1)
+    replay = next((n for n in lengths if _alike(known[-n:], given[:n])), 0)
+    if not whole_history:
+        return replay
+    if any(_alike(known[start:], given) for start in range(len(known) - len(given) + 1)):
         return len(given)
-    return 0
+    pairs = enumerate(zip(known, given, strict=False))
+    common = next((n for n, (a, b) in pairs if not _same(a, b)), min(len(known), len(given)))
+    return max(replay, common) if from_start else replay
 
 
 _Key = tuple[str | None, str | None, str]
@@ -109,6 +112,10 @@ _Key = tuple[str | None, str | None, str]
 
 def _key(message_id: str | None, role: str | None, text: str) -> _Key:
     return (message_id, role, text)
+
+
+def _alike(stored: Sequence[_Key], given: Sequence[_Key]) -> bool:
+    return all(_same(a, b) for a, b in zip(stored, given, strict=False))
 
 
 def _same(stored: _Key, given: _Key) -> bool:
@@ -187,8 +194,7 @@ class Ingest:
         turns = turns_from(messages, settings=self._settings, metadata=metadata)
         lock = self._sessions.setdefault(scope, asyncio.Lock())
         async with lock:
-            stored = await self._ledger.session_tail(scope, limit=len(turns) + LOOKBACK)
-            seen = replayed(stored, turns, whole_history=whole_history)
+            seen = await self._replayed(scope, turns, whole_history=whole_history)
             new = [turn for position, turn in enumerate(turns) if position >= seen or turn.message_id]
             return await self._append(
                 scope,
@@ -197,6 +203,13 @@ class Ingest:
                 on_change="version",
                 transcript=None if transcript is None else Entries(transcript, replaces=True),
             )
+
+    async def _replayed(self, scope: Scope, turns: Sequence[NewTurn], *, whole_history: bool) -> int:
+        if all(turn.message_id is not None for turn in turns):
+            return 0  # the append recognises them by their ids
+        limit = len(turns) + (LOOKBACK if whole_history else 0)
+        stored = await self._ledger.session_tail(scope, limit=limit)
+        return replayed(stored, turns, whole_history=whole_history, from_start=len(stored) < limit)
 
     async def add_agent_memory(
         self,

@@ -51,7 +51,7 @@ class Runtime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._engine: Engine | None = None
-        self._opening: asyncio.Lock | None = None
+        self._opening: asyncio.Task[Engine] | None = None
 
     def submit(self, call: Callable[[Engine], Awaitable[T]]) -> Future[T]:
         """Run ``call`` with the engine on the private loop; context variables travel with it."""
@@ -125,7 +125,6 @@ class Runtime:
                 self._reset()
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._opening = asyncio.Lock()
                 self._thread = threading.Thread(
                     target=_serve, args=(self._loop,), name="omnimemory", daemon=True
                 )
@@ -134,13 +133,19 @@ class Runtime:
 
     async def _with_engine(self, call: Callable[[Engine], Awaitable[T]]) -> T:
         engine = self._engine
-        if engine is None:
-            assert self._opening is not None
-            async with self._opening:
-                if self._engine is None:
-                    self._engine = await self._open_engine()
-                engine = self._engine
+        while engine is None:
+            if self._opening is None:
+                self._opening = asyncio.create_task(self._open())
+            # Shielded: a caller that is cancelled does not cancel the opening for the others.
+            engine = await asyncio.shield(self._opening)
         return await call(engine)
+
+    async def _open(self) -> Engine:
+        try:
+            self._engine = await self._open_engine()
+            return self._engine
+        finally:
+            self._opening = None
 
 
 def _wait(work: Coroutine[Any, Any, object], loop: asyncio.AbstractEventLoop, seconds: float) -> None:

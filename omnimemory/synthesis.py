@@ -15,7 +15,7 @@ from omnimemory.core.errors import InvalidModelOutput, ModelError, VersionConfli
 from omnimemory.core.ids import new_id
 from omnimemory.core.notes import is_nothing
 from omnimemory.core.proposals import MAX_STATEMENTS, Draft, DraftStatement
-from omnimemory.core.schemas import Link, Memory, NoteSections, Scope, Task, TaskKind
+from omnimemory.core.schemas import Link, Memory, NoteSections, Scope, Status, Task, TaskKind
 from omnimemory.core.settings import Settings
 from omnimemory.core.text import sentences
 from omnimemory.evolution.compose import compose_note
@@ -56,11 +56,12 @@ class Synthesizer:
         done = _Outcome(task.result)
         instructions = self._instructions(task)
         for index in range(task.progress, len(windows)):
-            draft = await self._agents.synthesize(windows[index], instructions=instructions, usage=usage)
+            window = [turn for turn in windows[index] if turn.status is not Status.DELETED]
+            draft = _NOTHING
+            if window:
+                draft = await self._agents.synthesize(window, instructions=instructions, usage=usage)
             last = index + 1 == len(windows)
-            done = await self._remember(
-                task, windows[index], draft, usage, done, progress=index + 1, last=last
-            )
+            done = await self._remember(task, window, draft, usage, done, progress=index + 1, last=last)
         return done.as_result() if task.progress >= len(windows) else None
 
     async def compose(self, task: Task, usage: Usage) -> dict[str, JsonValue] | None:
@@ -68,15 +69,20 @@ class Synthesizer:
         done = _Outcome(task.result)
         if task.progress:
             return done.as_result()
-        turns = await self._ledger.turns_of_task(task.task_id)
-        if task.payload.get("infer", True):
-            draft = _indexed(
-                await self._agents.compose(turns, instructions=self._instructions(task), usage=usage)
-            )
+        handed_in = await self._ledger.turns_of_task(task.task_id)
+        turns = [turn for turn in handed_in if turn.status is not Status.DELETED]
+        if not turns:
+            draft = _NOTHING
+        elif task.payload.get("infer", True):
+            instructions = self._instructions(task)
+            draft = _indexed(await self._agents.compose(turns, instructions=instructions, usage=usage))
         else:
             draft = _verbatim(turns)
-        note = self._note(task, turns, draft)
-        plan = store_new(note, task_id=task.task_id, now=datetime.now(UTC))
+        turns, draft = await self._still_said(task, turns, draft)
+        plan = Plan()
+        if draft.statements:
+            note = self._note(task, turns, draft)
+            plan = store_new(note, task_id=task.task_id, now=datetime.now(UTC))
         await self._apply(plan, task, usage, done, progress=1, last=True)
         return None
 
@@ -105,11 +111,25 @@ class Synthesizer:
         progress: int,
         last: bool,
     ) -> _Outcome:
-        draft = _indexed(draft)
+        turns, draft = await self._still_said(task, turns, _indexed(draft))
         if not draft.statements:  # nothing worth a note was said; the turns stay recallable
             return await self._apply(Plan(), task, usage, done, progress=progress, last=last)
         note = self._note(task, turns, draft)
         return await self._evolve(task, note, usage, done, progress=progress, last=last)
+
+    async def _still_said(
+        self, task: Task, turns: Sequence[Memory], draft: Draft
+    ) -> tuple[list[Memory], Draft]:
+        """Without what was deleted while the note was written: it must not come back in other words."""
+        if not draft.statements:
+            return list(turns), draft
+        now = await self._ledger.get(task.app_id, [turn.id for turn in turns], user_id=task.user_id)
+        gone = {i for i, turn in now.items() if turn.status is Status.DELETED}
+        if not gone:
+            return list(turns), draft
+        kept = tuple(s for s in draft.statements if not s.sources or not gone.issuperset(s.sources))
+        left = [turn for turn in turns if turn.id not in gone]
+        return left, Draft(sections=NoteSections(), statements=kept if left else ())
 
     def _note(self, task: Task, turns: Sequence[Memory], draft: Draft) -> Memory:
         return compose_note(
@@ -173,6 +193,9 @@ class Synthesizer:
         )
         self._projector.wake()
         return after
+
+
+_NOTHING = Draft(sections=NoteSections())
 
 
 def _indexed(draft: Draft) -> Draft:

@@ -36,8 +36,6 @@ class Agents(Protocol):
         self, turns: Sequence[Memory], *, fast: bool, instructions: str | None, usage: Usage
     ) -> Summary: ...
 
-    async def answer(
-        self, query: str, memories: Sequence[ScoredMemory], *, usage: Usage
-    ) -> str:
+    async def answer(self, query: str, memories: Sequence[ScoredMemory], *, usage: Usage) -> str:
         """Answer from the memories, saying so when they do not hold the answer."""
         ...

@@ -10,6 +10,7 @@ from pydantic import Field
 from omnimemory.core.base import DictReadable, Frozen
 from omnimemory.core.errors import InvalidRequest
 from omnimemory.core.scope import Metadata, Role, Scope, Time
+from omnimemory.core.tables import memory_html, memory_line, memory_text
 
 
 class MemoryKind(StrEnum):
@@ -126,6 +127,15 @@ class Memory(DictReadable):
             "memory_note": self.text,
             "metadata": self.described(),
         }
+
+    def __str__(self) -> str:
+        return memory_text(self)
+
+    def __repr__(self) -> str:
+        return memory_line(self)
+
+    def _repr_html_(self) -> str:
+        return memory_html(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Memory:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from pydantic import JsonValue
 
 from omnimemory.core.base import DictReadable, Frozen
 from omnimemory.core.memories import Memory, Statement
+from omnimemory.core.tables import Table, Tabled, memories_table, result_line, result_text, results_table
+
+M = TypeVar("M", bound="Memory | ScoredMemory")
 
 
 class ScoredMemory(DictReadable):
@@ -58,8 +61,36 @@ class ScoredMemory(DictReadable):
             **scores,
         }
 
+    def __str__(self) -> str:
+        return result_text(self)
 
-class Recalled(Frozen):
+    def __repr__(self) -> str:
+        return result_line(self)
+
+    def _repr_html_(self) -> str:
+        return results_table([self]).as_html()
+
+
+class MemoryList(Tabled, list[M]):
+    """A list like any other that shows as a table of its results or memories."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> M: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> MemoryList[M]: ...
+    def __getitem__(self, index: SupportsIndex | slice, /) -> M | MemoryList[M]:
+        if isinstance(index, slice):
+            return MemoryList(super().__getitem__(index))
+        return super().__getitem__(index)
+
+    def _table(self) -> Table:
+        results = [item for item in self if isinstance(item, ScoredMemory)]
+        return (
+            results_table(results) if results else memories_table([m for m in self if isinstance(m, Memory)])
+        )
+
+
+class Recalled(Tabled, Frozen):
     """What a recall found, best first; reads as a sequence of memories.
 
     With a token budget, ``block`` is a ready-made text for a prompt that frames as many of them as
@@ -80,8 +111,12 @@ class Recalled(Frozen):
     def __getitem__(self, index: int) -> ScoredMemory:
         return self.memories[index]
 
+    def _table(self) -> Table:
+        packed = f"{len(self.packed)} of them in a block of {self.tokens} tokens." if self.block else ""
+        return results_table(self.memories, remark=packed)
 
-class MemoryPage(Frozen):
+
+class MemoryPage(Tabled, Frozen):
     """One page of a listing; ``next_cursor`` fetches the next one and is None after the last."""
 
     memories: tuple[Memory, ...] = ()
@@ -95,3 +130,6 @@ class MemoryPage(Frozen):
 
     def __getitem__(self, index: int) -> Memory:
         return self.memories[index]
+
+    def _table(self) -> Table:
+        return memories_table(self.memories, remark="More with next_cursor." if self.next_cursor else "")

@@ -40,9 +40,7 @@ class Settings(BaseSettings):
     A threshold of None is ``auto``: calibrated for the embedder, as cosine scales do not transfer.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True)
 
     # Chat model; none configured means the extractive agents.
     llm_api_key: SecretStr | None = _env("LLM_API_KEY", None, "key of the chat model's provider")

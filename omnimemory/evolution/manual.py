@@ -101,6 +101,41 @@ def delete_manually(
     )
 
 
+def delete_turn(turn: Memory, *, notes: Sequence[Memory], now: datetime) -> Plan:
+    """End a turn and what ``notes``, the active ones that cite it, know from it alone.
+
+    A note that loses all of its statements ends; one that keeps some lives on in an amended note.
+
+    Raises:
+        NotFound: the turn has ended already.
+    """
+    plan = delete_manually(turn, turns={}, citations={}, now=now)
+    created, changed, decisions = [], list(plan.changed), list(plan.decisions)
+    for note in notes:
+        gone = [s for s in note.statements if set(s.sources) == {turn.id}]
+        if not gone:
+            continue
+        rest = amended(note, ended=frozenset(s.id for s in gone), now=now)
+        kept = rest if rest.statements else None
+        status = Status.DELETED if kept is None else Status.UPDATED
+        changed.append(
+            ended(note, status, StatusReason.ORPHANED, now=now, next_id=None if kept is None else kept.id)
+        )
+        if kept is not None:
+            created.append(kept)
+        decisions.append(
+            decided(
+                note,
+                Operation.MANUAL_DELETE,
+                now=now,
+                replacement=None if kept is None else kept.id,
+                reasoning="The turn that said it was deleted by hand.",
+                contradicted=gone,
+            )
+        )
+    return Plan(created=tuple(created), changed=tuple(changed), decisions=tuple(decisions))
+
+
 def restore(memory: Memory, *, successor: Memory | None, turns: Sequence[Memory], now: datetime) -> Plan:
     """Bring back what an ended memory said, as a new memory.
 

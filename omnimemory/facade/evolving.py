@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from omnimemory.core.errors import NotFound
+from omnimemory.core.results import MemoryList
 from omnimemory.core.schemas import Decision, Memory, Scope
 from omnimemory.facade.arguments import (
     identifier,
@@ -47,7 +48,8 @@ class Evolving(Connection):
     ) -> bool:
         """End a memory; False when the scope has no such active one. ``restore_memory`` brings it back.
 
-        Deleting a note also ends the turns that no other active note cites, unless ``cascade=False``.
+        Deleting a note also ends the turns that no other active note cites; deleting a turn also ends
+        what active notes know from it alone; ``cascade=False`` leaves both.
         """
         scope = Scope(app_id=app_id, user_id=user_id)
         known = identifier(doc_id, "doc_id")
@@ -77,9 +79,9 @@ class Evolving(Connection):
         scope = Scope(app_id=app_id, user_id=user_id)
         known = identifier(memory_id, "memory_id")
         try:
-            return await self.run(lambda engine: engine.chain(scope, known))
+            return MemoryList(await self.run(lambda engine: engine.chain(scope, known)))
         except NotFound:
-            return []
+            return MemoryList()
 
     async def list_decisions(
         self,

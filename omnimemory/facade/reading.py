@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from omnimemory.core.errors import InvalidRequest, NotFound
+from omnimemory.core.results import MemoryList
 from omnimemory.core.schemas import Memory, MemoryKind, MemoryPage, Recalled, Scope, ScoredMemory, Status
 from omnimemory.facade.arguments import identifier, members, optional_text, whole_number
 from omnimemory.facade.connection import Connection
@@ -41,7 +42,7 @@ class Reading(Connection):
             similarity_threshold=similarity_threshold,
             filters=filters,
         )
-        return await self.run(lambda engine: engine.recall(request))
+        return MemoryList(await self.run(lambda engine: engine.recall(request)))
 
     async def recall(
         self,
@@ -60,6 +61,7 @@ class Reading(Connection):
         similarity_threshold: float | None = None,
         composite_threshold: float | None = None,
         token_budget: int | None = None,
+        shown: Iterable[str] = (),
         explain: bool = False,
     ) -> Recalled:
         """The typed form of ``query_memory``.
@@ -67,7 +69,8 @@ class Reading(Connection):
         ``said_after`` (inclusive) and ``said_before`` look at when things were said; ``as_of`` asks
         what was stored at that moment. ``filters`` must all match the user metadata. With
         ``token_budget`` the result's ``block`` is a text for a prompt that frames the memories as
-        data, whole memories only. ``explain`` adds every number that made each score.
+        data, whole memories only. ``shown`` are texts and message ids that the prompt holds anyway:
+        turns that are just that are left out. ``explain`` adds every number that made each score.
         """
         request = self._request(
             Scope(app_id=app_id, user_id=user_id, session_id=session_id),
@@ -81,6 +84,7 @@ class Reading(Connection):
             said_after=said_after,
             said_before=said_before,
             as_of=as_of,
+            shown=shown,
             explain=explain,
         )
         if token_budget is None:
@@ -147,6 +151,7 @@ class Reading(Connection):
         said_after: datetime | None = None,
         said_before: datetime | None = None,
         as_of: datetime | None = None,
+        shown: Iterable[str] = (),
         explain: bool = False,
     ) -> RecallRequest:
         from omnimemory.core.facets import wanted_facets
@@ -172,5 +177,6 @@ class Reading(Connection):
             composite_threshold=defaults.composite_threshold
             if composite_threshold is None
             else composite_threshold,
+            shown=frozenset(shown),
             explain=explain,
         )

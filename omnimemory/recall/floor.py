@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from omnimemory.core.scoring import ScoringWeights, composite_of
@@ -63,12 +64,17 @@ class Floors:
 
 
 def passes(
-    candidate: Candidate, *, match: float, recency: float, floors: Floors, weights: ScoringWeights
+    candidate: Candidate,
+    match: Callable[[Candidate], float],
+    *,
+    recency: float,
+    floors: Floors,
+    weights: ScoringWeights,
 ) -> bool:
     """Whether a candidate may be returned.
 
     ``auto`` drops only what has no positive score in either leg; a number is obeyed. An unknown
-    cosine (the embedder is down) is not held against a memory.
+    cosine (the embedder is down) is not held against a memory. ``match`` is asked only where needed.
     """
     cosine = candidate.similarity
     if candidate.lexical <= 0.0 and (cosine is None or cosine <= 0.0):
@@ -77,4 +83,4 @@ def passes(
         return False
     if floors.composite is None:
         return True
-    return composite_of(match, recency, candidate.importance, weights) >= floors.composite
+    return composite_of(match(candidate), recency, candidate.importance, weights) >= floors.composite

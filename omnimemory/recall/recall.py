@@ -18,7 +18,7 @@ from omnimemory.core.text import ANALYSER, query_tokens, tokens
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.models.base import Embedder, Vectors
 from omnimemory.recall.explain import explanation
-from omnimemory.recall.floor import Floors, calibration_of, match_of, passes
+from omnimemory.recall.floor import Calibration, Floors, calibration_of, match_of, passes
 from omnimemory.recall.fuse import Scale, collapse, ranking_key, scale_of
 from omnimemory.recall.legs import Candidate, complete, merge, without_similarity
 from omnimemory.recall.request import RecallRequest
@@ -43,11 +43,24 @@ _RECORD_KINDS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """How the candidates of one query are measured: against each other, and by themselves."""
+
+    scale: Scale
+    calibration: Calibration
+    query_words: int
+
+    def match(self, candidate: Candidate) -> float:
+        return match_of(
+            candidate.similarity, candidate.lexical, self.calibration, query_words=self.query_words
+        )
+
+
 @dataclass(slots=True)
 class _Ranked:
     candidate: Candidate
     relevance: float
-    match: float
     recency: float
     composite: float
 
@@ -80,8 +93,9 @@ class Recall:
         vector = await self._embedded(request.query)
         candidates = await self._candidates(request, pending, words, vector)
         scale = scale_of(candidates, dense_weight=self._weights.dense_weight)
-        ranked = self._ranked(candidates, scale, request)
-        return await self._results(ranked, scale, request, {memory.id: memory for memory in pending})
+        measure = _Measure(scale, self._calibration, len(set(tokens(request.query))))
+        ranked = self._ranked(candidates, measure, request)
+        return await self._results(ranked, measure, request, {memory.id: memory for memory in pending})
 
     async def _require_index(self, app_id: str) -> None:
         if await self._store.verify(app_id, self._fingerprint) or await self._ledger.all_wait(app_id):
@@ -150,25 +164,27 @@ class Recall:
         )
 
     def _ranked(
-        self, candidates: Collection[Candidate], scale: Scale, request: RecallRequest
+        self, candidates: Collection[Candidate], measure: _Measure, request: RecallRequest
     ) -> list[_Ranked]:
         weights, hours = self._weights, self._weights.recency_hours
-        words = len(set(tokens(request.query)))
         now = time.time() if request.as_of is None else request.as_of.timestamp()
         floors = Floors(recall=request.recall_threshold, composite=request.composite_threshold)
         ranked = []
         for candidate in candidates:
-            relevance = scale.relevance(candidate)
-            match = match_of(candidate.similarity, candidate.lexical, self._calibration, query_words=words)
             recency = recency_of(candidate.evidence_at, now, hours=hours)
-            if passes(candidate, match=match, recency=recency, floors=floors, weights=weights):
+            if passes(candidate, measure.match, recency=recency, floors=floors, weights=weights):
+                relevance = measure.scale.relevance(candidate)
                 composite = composite_of(relevance, recency, candidate.importance, weights)
-                ranked.append(_Ranked(candidate, relevance, match, recency, composite))
+                ranked.append(_Ranked(candidate, relevance, recency, composite))
         ranked.sort(key=lambda r: ranking_key(r.composite, r.candidate.evidence_at, r.candidate.memory_id))
         return ranked
 
     async def _results(
-        self, ranked: Sequence[_Ranked], scale: Scale, request: RecallRequest, pending: Mapping[str, Memory]
+        self,
+        ranked: Sequence[_Ranked],
+        measure: _Measure,
+        request: RecallRequest,
+        pending: Mapping[str, Memory],
     ) -> list[ScoredMemory]:
         """The best ``n_results`` whose texts differ, read from the store (or the ledger's newer state)."""
         wanted = request.n_results
@@ -176,29 +192,33 @@ class Recall:
         for start in range(0, len(ranked), wanted):
             batch = ranked[start : start + wanted]
             memories = await self._read(request.scope, batch, pending)
-            chosen += [
-                (r, memories[r.candidate.memory_id]) for r in batch if r.candidate.memory_id in memories
-            ]
+            read = ((r, memories.get(r.candidate.memory_id)) for r in batch)
+            chosen += [(r, m) for r, m in read if m is not None and not _is_shown(m, request.shown)]
             chosen = collapse(chosen, text=lambda pair: pair[1].text)
             if len(chosen) >= wanted:
                 break
-        best = await self._with_a_note(chosen[:wanted], ranked, request, pending)
-        return [self._scored(rank, one, memory, scale, request) for rank, (one, memory) in enumerate(best, 1)]
+        best = await self._with_a_note(chosen[:wanted], ranked, measure, request, pending)
+        return [
+            self._scored(rank, one, memory, measure, request) for rank, (one, memory) in enumerate(best, 1)
+        ]
 
     async def _with_a_note(
         self,
         best: list[tuple[_Ranked, Memory]],
         ranked: Sequence[_Ranked],
+        measure: _Measure,
         request: RecallRequest,
         pending: Mapping[str, Memory],
     ) -> list[tuple[_Ranked, Memory]]:
         """The best note in the last place when it covers the query and no note is among the best."""
         if request.kinds != frozenset(MemoryKind) or any(m.kind is MemoryKind.NOTE for _, m in best):
             return best
-        covering = [r for r in ranked if r.match >= COVERS and r.candidate.statement_id is not None]
-        memories = await self._read(request.scope, covering[:1], pending) if covering else {}
-        for memory in memories.values():
-            best = [*best[: request.n_results - 1], (covering[0], memory)]
+        notes = (r for r in ranked if r.candidate.statement_id is not None)
+        covering = next((r for r in notes if measure.match(r.candidate) >= COVERS), None)
+        if covering is None:
+            return best
+        for memory in (await self._read(request.scope, [covering], pending)).values():
+            best = [*best[: request.n_results - 1], (covering, memory)]
         return best
 
     async def _read(
@@ -212,15 +232,16 @@ class Recall:
         return found | {i: pending[i] for i in ids if i in pending}
 
     def _scored(
-        self, rank: int, ranked: _Ranked, memory: Memory, scale: Scale, request: RecallRequest
+        self, rank: int, ranked: _Ranked, memory: Memory, measure: _Measure, request: RecallRequest
     ) -> ScoredMemory:
         candidate = ranked.candidate
+        match = measure.match(candidate)
         statement = next((s for s in memory.statements if s.id == candidate.statement_id), None)
         return ScoredMemory(
             memory=memory,
             rank=rank,
             relevance=ranked.relevance,
-            match=ranked.match,
+            match=match,
             similarity_score=candidate.similarity,
             lexical_score=candidate.lexical,
             recency_score=ranked.recency,
@@ -229,9 +250,9 @@ class Recall:
             matched_statement=statement,
             explanation=explanation(
                 candidate,
-                scale,
+                measure.scale,
                 recency=ranked.recency,
-                match=ranked.match,
+                match=match,
                 weights=self._weights,
                 statement=statement,
             )
@@ -249,6 +270,10 @@ async def _distinct(search: Callable[[int], Awaitable[list[Hit]]]) -> list[Hit]:
         if distinct >= DISTINCT or len(hits) < limit or limit >= 8 * DISTINCT:
             return hits
         limit *= 2
+
+
+def _is_shown(memory: Memory, shown: frozenset[str]) -> bool:
+    return memory.kind is MemoryKind.TURN and (memory.text in shown or memory.message_id in shown)
 
 
 def _where(request: RecallRequest) -> Filter:

@@ -13,7 +13,11 @@ MAX_RESULTS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecallRequest:
-    """One recall. Thresholds of None are ``auto``; ``as_of`` asks what was stored at that moment."""
+    """One recall. Thresholds of None are ``auto``; ``as_of`` asks what was stored at that moment.
+
+    ``shown`` holds texts and message ids that the reader sees anyway: turns that are just that are
+    left out.
+    """
 
     scope: Scope
     query: str
@@ -26,6 +30,7 @@ class RecallRequest:
     as_of: datetime | None = None
     recall_threshold: float | None = None
     composite_threshold: float | None = None
+    shown: frozenset[str] = frozenset()
     explain: bool = False
 
     def __post_init__(self) -> None:

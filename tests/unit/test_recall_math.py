@@ -196,7 +196,7 @@ class TestFloor:
     def test_floors(self, similarity: float | None, lexical: float, floors: Floors, kept: bool) -> None:
         # match 0.6, recency 1 and importance 0.4 make 0.6 x (1 + 0.1 + 0.04) = 0.684
         one = candidate("a", similarity, lexical)
-        assert passes(one, match=0.6, recency=1.0, floors=floors, weights=ScoringWeights()) is kept
+        assert passes(one, lambda _: 0.6, recency=1.0, floors=floors, weights=ScoringWeights()) is kept
 
 
 class TestExplanation:

@@ -9,18 +9,13 @@ from dataclasses import dataclass
 from langchain_omnimemory.messages import Visible
 from langchain_omnimemory.scope import Identity
 from omnimemory.core.errors import InvalidRequest, OmniMemoryError
-from omnimemory.core.schemas import MemoryKind, ScoredMemory
-from omnimemory.models.chunking import TokenCounter
-from omnimemory.recall.pack import pack
+from omnimemory.core.schemas import ScoredMemory
 from omnimemory.sdk import OmniMemorySDK
 
 logger = logging.getLogger(__name__)
 
 Formatter = Callable[[Sequence[ScoredMemory]], str]
 """Turns memories, best first, into the text for the prompt; empty text adds nothing."""
-
-_SPARE = 20
-"""Most results fetched beyond ``k`` to make up for those that the prompt shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +46,18 @@ class PromptRecall:
             return ""
         try:
             found = await sdk.recall(
-                who.app_id, query, user_id=who.user_id, n_results=self.k + min(len(visible), _SPARE)
+                who.app_id,
+                query,
+                user_id=who.user_id,
+                n_results=self.k,
+                token_budget=None if self.formatter else self.token_budget,
+                shown=(*visible.ids, *visible.texts),
             )
         except OmniMemoryError as exc:
             if not self.fail_open:
                 raise
             logger.warning("recall failed, going on without memories: %s: %s", type(exc).__name__, exc)
             return ""
-        kept = [scored for scored in found if not _shown(scored, visible)][: self.k]
-        if not kept:
-            return ""
-        if self.formatter is not None:
-            return self.formatter(kept)
-        return pack(kept, token_budget=self.token_budget, count=TokenCounter().count).text
-
-
-def _shown(scored: ScoredMemory, visible: Visible) -> bool:
-    memory = scored.memory
-    return memory.kind is MemoryKind.TURN and (
-        memory.message_id in visible.ids or memory.text in visible.texts
-    )
+        if self.formatter is not None and found.memories:
+            return self.formatter(found.memories)
+        return found.block

@@ -7,20 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from llama_index.memory.omnimemory.attachment import Attachment
-from llama_index.memory.omnimemory.tokens import count
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from omnimemory.core.base import describe
 from omnimemory.core.errors import InvalidRequest, OmniMemoryError, ScopeError
-from omnimemory.core.schemas import MemoryKind, ScoredMemory
 from omnimemory.core.scope import AppId, UserId
-from omnimemory.recall.pack import pack
 
 logger = logging.getLogger(__name__)
 
 _SCOPE_FIELDS = frozenset({"app_id", "user_id", "session_id"})
-_MOST_SEEN = 20
-"""Memories asked for beyond ``k`` at most, to make up for those that the prompt holds anyway."""
 
 
 class LongTerm(BaseModel):
@@ -72,22 +67,18 @@ class LongTerm(BaseModel):
         """
         if not query.strip():
             return ""
-        known = set(seen)
         try:
             recalled = await self._attachment.sdk.recall(
                 self.app_id,
                 query,
                 user_id=self.user_id,
-                n_results=self.k + min(len(known), _MOST_SEEN),
+                n_results=self.k,
+                token_budget=self.token_budget,
+                shown=seen,
             )
         except OmniMemoryError as exc:
             if not self.fail_open:
                 raise
             logger.warning("going on without long-term memory, recall failed: %s", type(exc).__name__)
             return ""
-        news = [memory for memory in recalled if not _is_seen(memory, known)]
-        return pack(news[: self.k], token_budget=self.token_budget, count=count).text
-
-
-def _is_seen(scored: ScoredMemory, known: set[str]) -> bool:
-    return scored.memory.kind is MemoryKind.TURN and scored.memory.text in known
+        return recalled.block

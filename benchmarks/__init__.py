@@ -1,0 +1,1 @@
+"""What OmniMemory costs, measured beside named baselines."""
