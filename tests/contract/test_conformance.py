@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from omnimemory.stores.base import VectorStore
 from omnimemory.testing.conformance import deviates
 from omnimemory.testing.store_suite import VectorStoreSuite
 
@@ -10,7 +11,7 @@ def test_a_standard_test_cannot_be_replaced_silently() -> None:
     with pytest.raises(TypeError, match="test_two_apps_never_see_each_other replaces a standard test"):
 
         class Lax(VectorStoreSuite):
-            async def test_two_apps_never_see_each_other(self) -> None: ...
+            async def test_two_apps_never_see_each_other(self, store: VectorStore) -> None: ...
 
 
 def test_a_standard_test_cannot_be_removed_by_a_mixin_or_by_none() -> None:
@@ -26,7 +27,9 @@ def test_a_standard_test_cannot_be_removed_by_a_mixin_or_by_none() -> None:
 def test_a_deviation_with_a_reason_is_allowed_and_listed() -> None:
     class Honest(VectorStoreSuite):
         @deviates(reason="the service pages by time")
-        async def test_paging_gives_every_record_once_also_while_others_write(self) -> None: ...
+        async def test_paging_gives_every_record_once_also_while_others_write(
+            self, store: VectorStore, size: int
+        ) -> None: ...
 
         async def test_something_of_its_own(self) -> None: ...
 

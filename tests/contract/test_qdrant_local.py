@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ class TestQdrantLocal(VectorStoreSuite):
 
 
 @pytest.fixture
-def holder(tmp_path: Path):
+def holder(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts a process that opens the store in ``tmp_path``, runs some lines, says so, and waits."""
     started: list[subprocess.Popen[str]] = []
 
@@ -40,7 +40,7 @@ def holder(tmp_path: Path):
             from omnimemory.stores.qdrant_local import QdrantLocalStore
             from omnimemory.testing.store_records import APP, FINGERPRINT, Sample, filled
 
-            async def main():
+            async def main() -> None:
                 store = await QdrantLocalStore({str(tmp_path)!r}).open()
                 {lines}
                 print("ready", flush=True)
@@ -65,7 +65,9 @@ def holder(tmp_path: Path):
         process.communicate()
 
 
-async def test_what_upsert_returned_from_survives_kill_9(tmp_path: Path, holder) -> None:
+async def test_what_upsert_returned_from_survives_kill_9(
+    tmp_path: Path, holder: Callable[..., subprocess.Popen[str]]
+) -> None:
     process = holder("await filled(store, *(Sample(document=str(n)).turn() for n in range(500)))")
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -75,7 +77,9 @@ async def test_what_upsert_returned_from_survives_kill_9(tmp_path: Path, holder)
         assert len(await store.lexical(APP, ["tea"], Filter(), limit=1000)) == 500
 
 
-async def test_another_process_is_refused_and_told_who_holds_the_folder(tmp_path: Path, holder) -> None:
+async def test_another_process_is_refused_and_told_who_holds_the_folder(
+    tmp_path: Path, holder: Callable[..., subprocess.Popen[str]]
+) -> None:
     process = holder()
     with pytest.raises(StoreLocked, match=rf"process {process.pid} .*OMNIMEMORY_HOME"):
         await QdrantLocalStore(tmp_path).open()
@@ -158,7 +162,8 @@ async def test_what_a_dead_process_left_half_built_is_cleared(tmp_path: Path) ->
         assert await store.collections() == {}
         await filled(store, Sample().turn(), app_id="half")
         assert await store.count("half", EVERYTHING) == 1
-    assert sorted(os.listdir(tmp_path)) == [collection_name("half"), "store.lock"]
+    left = os.listdir(tmp_path)  # noqa: PTH208  # pathlib's iterdir is refused in async functions
+    assert sorted(left) == [collection_name("half"), "store.lock"]
 
 
 @pytest.mark.parametrize("inside", ["", "below"])

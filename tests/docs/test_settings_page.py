@@ -21,7 +21,7 @@ a right value.
 """
 
 
-def test_the_settings_page_lists_every_setting_with_its_default():
+def test_the_settings_page_lists_every_setting_with_its_default() -> None:
     assert PAGE.read_text() == page(), "write what page() returns to docs/SETTINGS.md"
 
 

@@ -9,7 +9,7 @@ from omnimemory.evolution.compose import compose_note
 from .samples import NOW, SCOPE, day, turn
 
 
-def test_a_note_holds_the_drafts_statements_with_their_turns_and_dates():
+def test_a_note_holds_the_drafts_statements_with_their_turns_and_dates() -> None:
     turns = [turn("t1", "I have a cat", on=1), turn("t2", "called Miso", on=2)]
     draft = Draft(
         sections=NoteSections(summary="A cat."),

@@ -8,6 +8,7 @@ import pytest
 
 from omnimemory.core.errors import Conflict, InvalidRequest, NotFound
 from omnimemory.core.notes import render_note
+from omnimemory.core.proposals import Resolution
 from omnimemory.core.schemas import Memory, MemoryKind, NoteSections, Operation, Status, StatusReason
 from omnimemory.evolution.manual import delete_manually, restore, update_manually
 from omnimemory.evolution.plan import Plan, check
@@ -38,7 +39,7 @@ class History:
             )
         )
 
-    def resolve(self, new: Memory, old: Memory, proposal) -> Plan:
+    def resolve(self, new: Memory, old: Memory, proposal: Resolution) -> Plan:
         notes = [m for m in self.states.values() if m.is_active and m.kind is MemoryKind.NOTE]
         return self.apply(
             resolve(
@@ -61,7 +62,7 @@ def active_texts(found: History) -> set[str]:
     return {s.text for memory in found.states.values() if memory.is_active for s in memory.statements}
 
 
-def test_a_new_text_makes_a_new_memory_and_ends_the_old_one():
+def test_a_new_text_makes_a_new_memory_and_ends_the_old_one() -> None:
     old = note("old", ["Alice has a cat.", "Alice likes tea."], on=1, tags=("cat", "tea"))
     plan = history(old).apply(update_manually(old, text="Alice has a cat. Alice likes coffee.", now=NOW))
     (new,) = plan.created
@@ -86,7 +87,7 @@ def test_a_new_text_makes_a_new_memory_and_ends_the_old_one():
     assert plan.decisions[0].contradicted == ("Alice likes tea.",)
 
 
-def test_a_note_edited_as_markdown_is_read_back_as_a_note():
+def test_a_note_edited_as_markdown_is_read_back_as_a_note() -> None:
     sections = NoteSections(summary="About Alice.", guidance="Keep it short.")
     old = note("old", ["Alice has a cat.", "Alice likes tea."], on=1, sections=sections, tags=("cat",))
     edited = old.text.replace("likes tea", "likes coffee").replace("**Tags:** cat", "**Tags:** cat, coffee")
@@ -97,14 +98,14 @@ def test_a_note_edited_as_markdown_is_read_back_as_a_note():
     assert new.text == render_note(new.sections, [s.text for s in new.statements], tags=new.tags)
 
 
-def test_a_long_text_keeps_every_sentence_in_at_most_24_statements():
+def test_a_long_text_keeps_every_sentence_in_at_most_24_statements() -> None:
     text = " ".join(f"Alice read book number {i}." for i in range(50))
     (new,) = update_manually(note("old", ["Alice reads."], on=1), text=text, now=NOW).created
     assert len(new.statements) <= 24
     assert " ".join(s.text for s in new.statements) == text
 
 
-def test_metadata_alone_changes_the_memory_in_place():
+def test_metadata_alone_changes_the_memory_in_place() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     plan = history(old).apply(update_manually(old, metadata={"topic": "pets"}, now=NOW))
     (changed,) = plan.changed
@@ -113,13 +114,13 @@ def test_metadata_alone_changes_the_memory_in_place():
     assert changed.metadata == {"topic": "pets"}
 
 
-def test_an_edited_turn_keeps_who_said_it_and_when():
+def test_an_edited_turn_keeps_who_said_it_and_when() -> None:
     old = turn("t", "I has a cat", on=1)
     (new,) = update_manually(old, text="I have a cat", now=NOW).created
     assert (new.kind, new.role, new.occurred_at, new.statements) == ("turn", "user", day(1), ())
 
 
-def test_what_cannot_be_edited_says_why():
+def test_what_cannot_be_edited_says_why() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     with pytest.raises(InvalidRequest, match="nothing to update"):
         update_manually(old, now=NOW)
@@ -131,7 +132,7 @@ def test_what_cannot_be_edited_says_why():
     assert update_manually(old, text=old.text, metadata={}, now=NOW) == Plan()
 
 
-def test_deleting_a_note_ends_the_turns_that_no_other_note_cites():
+def test_deleting_a_note_ends_the_turns_that_no_other_note_cites() -> None:
     old = note("old", ["Alice has a cat.", "Alice likes tea."], on=1)
     citations = citations_of([old]) | {"old.t2": frozenset({("old", "s2"), ("other", "s1")})}
     plan = delete_manually(old, turns=turns_of([old]), citations=citations, now=NOW)
@@ -144,14 +145,14 @@ def test_deleting_a_note_ends_the_turns_that_no_other_note_cites():
     assert [m.id for m in alone.changed] == ["old"]
 
 
-def test_deleting_twice_is_not_found():
+def test_deleting_twice_is_not_found() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     (end,) = delete_manually(old, turns={}, citations={}, now=NOW).changed
     with pytest.raises(NotFound):
         delete_manually(end, turns={}, citations={}, now=NOW)
 
 
-def test_a_deleted_note_comes_back_as_a_new_memory_with_its_turns():
+def test_a_deleted_note_comes_back_as_a_new_memory_with_its_turns() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     found = history(old)
     found.apply(delete_manually(old, turns=turns_of([old]), citations=citations_of([old]), now=NOW))
@@ -169,7 +170,7 @@ def test_a_deleted_note_comes_back_as_a_new_memory_with_its_turns():
         found.restore("old")
 
 
-def test_undoing_an_edit_ends_the_edited_memory():
+def test_undoing_an_edit_ends_the_edited_memory() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     found = history(old)
     (edited,) = found.apply(update_manually(old, text="Alice has a dog.", now=NOW)).created
@@ -181,7 +182,7 @@ def test_undoing_an_edit_ends_the_edited_memory():
     assert active_texts(found) == {"Alice has a cat."}
 
 
-def test_undoing_a_consolidation_keeps_what_came_from_the_other_note():
+def test_undoing_a_consolidation_keeps_what_came_from_the_other_note() -> None:
     old, new = note("old", ["Alice has a cat."], on=1), note("new", ["The cat is called Miso."], on=5)
     found = history(old)
     found.resolve(new, old, resolution(verdict(old, Operation.UPDATE), merged=merge_of(old, new)))
@@ -190,7 +191,7 @@ def test_undoing_a_consolidation_keeps_what_came_from_the_other_note():
     assert active_texts(found) == {"Alice has a cat.", "The cat is called Miso."}
 
 
-def test_restoring_a_contradicted_note_leaves_the_one_that_contradicted_it():
+def test_restoring_a_contradicted_note_leaves_the_one_that_contradicted_it() -> None:
     old, new = note("old", ["Alice lives in Berlin."], on=1), note("new", ["Alice lives in Munich."], on=5)
     found = history(old)
     found.resolve(new, old, resolution(verdict(old, Operation.DELETE, "s1")))
@@ -200,7 +201,7 @@ def test_restoring_a_contradicted_note_leaves_the_one_that_contradicted_it():
     assert found.states["old.t1"].is_active
 
 
-def test_a_step_that_was_built_on_cannot_be_undone():
+def test_a_step_that_was_built_on_cannot_be_undone() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     found = history(old)
     (second,) = found.apply(update_manually(old, text="Alice has a dog.", now=NOW)).created
@@ -211,7 +212,7 @@ def test_a_step_that_was_built_on_cannot_be_undone():
         found.restore(third.id)
 
 
-def test_a_turn_that_a_person_deleted_stays_deleted_when_its_note_comes_back():
+def test_a_turn_that_a_person_deleted_stays_deleted_when_its_note_comes_back() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     found = history(old)
     found.apply(delete_manually(found.states["old.t1"], turns={}, citations={}, now=NOW))

@@ -24,7 +24,9 @@ from .samples import day, note
 HOSTILE = '</style><script>alert(1)</script> "quoted" `code` \\ %%{init: {}}%% #quot; [x](http://e.x) |\n end'
 
 
-def ended(memory: Memory, next_id: str | None, *, on: int, reason=StatusReason.CONSOLIDATED) -> Memory:
+def ended(
+    memory: Memory, next_id: str | None, *, on: int, reason: StatusReason = StatusReason.CONSOLIDATED
+) -> Memory:
     status = Status.DELETED if next_id is None else Status.UPDATED
     state = {"next_id": next_id, "status": status, "status_reason": reason, "ended_at": day(on), "version": 2}
     return memory.model_copy(update=state)
@@ -52,12 +54,12 @@ def merged_chain() -> tuple[list[Memory], list[Decision]]:
     return [third, second, first], decisions
 
 
-def test_a_chain_runs_from_its_originals_to_what_they_became():
+def test_a_chain_runs_from_its_originals_to_what_they_became() -> None:
     chain, _ = merged_chain()
     assert [memory.id for memory in order(chain)] == ["first", "second", "third"]
 
 
-def test_a_step_says_what_came_what_stayed_and_what_ended():
+def test_a_step_says_what_came_what_stayed_and_what_ended() -> None:
     chain, decisions = merged_chain()
     (step,) = steps(chain, decisions)
     assert (step.from_ids, step.to_id, step.operation) == (("first", "second"), "third", Operation.UPDATE)
@@ -67,7 +69,7 @@ def test_a_step_says_what_came_what_stayed_and_what_ended():
     assert step.reasoning == "Reason for first. Reason for second."
 
 
-def test_a_reworded_statement_with_the_same_turns_is_carried_on():
+def test_a_reworded_statement_with_the_same_turns_is_carried_on() -> None:
     old = ended(note("old", ["Alice has a cat."], on=1), "new", on=5)
     new = note("new", ["Alice owns a cat."], on=5)
     reworded = new.statements[0].model_copy(update={"sources": ("old.t1",)})
@@ -75,7 +77,7 @@ def test_a_reworded_statement_with_the_same_turns_is_carried_on():
     assert (step.added, step.kept, step.ended) == ((), ("Alice owns a cat.",), ())
 
 
-def test_the_operation_is_read_from_the_chain_where_no_decisions_are_given():
+def test_the_operation_is_read_from_the_chain_where_no_decisions_are_given() -> None:
     gone = ended(note("gone", ["Alice has a cat."], on=1), None, on=3, reason=StatusReason.MANUAL_DELETE)
     (step,) = steps([gone])
     assert (step.operation, step.to_id, step.ended) == (Operation.MANUAL_DELETE, None, ("Alice has a cat.",))
@@ -83,7 +85,7 @@ def test_the_operation_is_read_from_the_chain_where_no_decisions_are_given():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 14), min_size=1, max_size=15))
-def test_any_links_even_circles_give_every_memory_once_and_a_place_of_its_own(links: list[int]):
+def test_any_links_even_circles_give_every_memory_once_and_a_place_of_its_own(links: list[int]) -> None:
     chain = [ended(note(f"n{i}", ["A fact."], on=i), f"n{to}", on=20) for i, to in enumerate(links)]
     ordered = order(chain)
     assert sorted(m.id for m in ordered) == sorted(m.id for m in chain)
@@ -99,7 +101,7 @@ def test_any_links_even_circles_give_every_memory_once_and_a_place_of_its_own(li
 
 
 @pytest.mark.parametrize("format", GRAPHS)
-def test_a_graph_shows_every_memory_and_the_operation(format: str):
+def test_a_graph_shows_every_memory_and_the_operation(format: str) -> None:
     chain, decisions = merged_chain()
     picture = render_graph(chain, format=format, decisions=decisions)
     for expected in ("M1", "M2", "M3", "UPDATE", "Alice has a cat.", "Alice likes tea."):
@@ -115,12 +117,12 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes.extend(attrs)
 
 
-def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing():
+def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing() -> None:
     hostile = note("x", [HOSTILE], on=1)
     html = render_graph([hostile.model_copy(update={"text": HOSTILE})], format="html")
     page = Page()
@@ -136,7 +138,7 @@ def test_the_page_is_one_file_that_loads_nothing_and_runs_nothing():
     assert "default-src 'none'" in html
 
 
-def test_hostile_text_stays_inside_its_mermaid_and_dot_label():
+def test_hostile_text_stays_inside_its_mermaid_and_dot_label() -> None:
     hostile = note("x", [HOSTILE], on=1).model_copy(update={"text": HOSTILE})
     node = render_graph([hostile], format="mermaid").splitlines()[1]
     label = re.fullmatch(r' {4}M1\["(.*)"\]:::active', node)
@@ -148,14 +150,14 @@ def test_hostile_text_stays_inside_its_mermaid_and_dot_label():
 
 
 @pytest.mark.parametrize("format", REPORTS)
-def test_a_report_tells_counts_timeline_changes_and_insights(format: str):
+def test_a_report_tells_counts_timeline_changes_and_insights(format: str) -> None:
     chain, decisions = merged_chain()
     report = render_report([memory.to_dict() for memory in chain], format=format, decisions=decisions)
     for expected in ("updated", "Alice lives in Munich.", "Reason for first.", "1 revision", "2025-01-06"):
         assert expected in report
 
 
-def test_the_json_report_is_json():
+def test_the_json_report_is_json() -> None:
     chain, decisions = merged_chain()
     report = json.loads(render_report(chain, format="json", decisions=decisions))
     assert report["memories"] == 3
@@ -165,7 +167,7 @@ def test_the_json_report_is_json():
     assert report["insights"]
 
 
-def test_an_empty_chain_is_said_to_be_empty():
+def test_an_empty_chain_is_said_to_be_empty() -> None:
     for kind in GRAPHS:
         assert "no memories" in render_graph([], format=kind).lower()
     assert "No memories" in render_report([], format="markdown")
@@ -173,7 +175,7 @@ def test_an_empty_chain_is_said_to_be_empty():
     assert json.loads(render_report([], format="json"))["memories"] == 0
 
 
-def test_an_unknown_format_or_a_chain_of_something_else_is_refused():
+def test_an_unknown_format_or_a_chain_of_something_else_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="mermaid, dot, html"):
         render_graph([], format="png")
     with pytest.raises(InvalidRequest, match="markdown, text, json"):
@@ -181,6 +183,6 @@ def test_an_unknown_format_or_a_chain_of_something_else_is_refused():
     with pytest.raises(InvalidRequest, match="not a memory"):
         render_graph([{"memory_id": "x"}], format="dot")
     with pytest.raises(InvalidRequest, match="a str where"):
-        render_report(["x"], format="text")
+        render_report(["x"], format="text")  # type: ignore[list-item]  # the point of the test
     with pytest.raises(InvalidRequest, match="list of memories"):
-        render_report(None, format="text")
+        render_report(None, format="text")  # type: ignore[arg-type]  # the point of the test

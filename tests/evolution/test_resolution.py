@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnimemory.core.proposals import Merge, MergedStatement, Resolution, Verdict
-from omnimemory.core.schemas import Memory, NoteSections, Operation, Status, StatusReason
+from omnimemory.core.schemas import Link, Memory, NoteSections, Operation, Status, StatusReason
 from omnimemory.evolution.plan import Plan, check, store_new
 from omnimemory.evolution.resolution import resolve
 
@@ -18,7 +18,9 @@ from .samples import NOW, citations_of, day, link, merge, merge_of, note, resolu
 UPDATE, DELETE, SKIP, CREATE = Operation.UPDATE, Operation.DELETE, Operation.SKIP, Operation.CREATE
 
 
-def applied(new: Memory, olds: Sequence[Memory], proposal: Resolution, *, links=None) -> Plan:
+def applied(
+    new: Memory, olds: Sequence[Memory], proposal: Resolution, *, links: Sequence[Link] | None = None
+) -> Plan:
     """The plan for a resolution, held against every rule that plans must keep."""
     turns = turns_of(olds)
     plan = resolve(
@@ -43,7 +45,7 @@ def texts(memory: Memory) -> list[str]:
     return [statement.text for statement in memory.statements]
 
 
-def test_without_verdicts_the_note_is_stored_beside_the_others():
+def test_without_verdicts_the_note_is_stored_beside_the_others() -> None:
     old, new = note("old", ["Alice likes tea."], on=1), note("new", ["Alice plays chess."], on=5)
     plan = applied(new, [old], resolution())
     assert plan.created == (new,)
@@ -51,7 +53,7 @@ def test_without_verdicts_the_note_is_stored_beside_the_others():
     assert [(d.operation, d.memory_id, d.task_id) for d in plan.decisions] == [(CREATE, "new", "task")]
 
 
-def test_an_update_consolidates_and_keeps_every_statement():
+def test_an_update_consolidates_and_keeps_every_statement() -> None:
     old = note("old", ["Alice lives in Berlin.", "Alice has a cat."], on=1)
     new = note("new", ["Alice's cat is called Miso."], on=5)
     proposal = resolution(
@@ -78,7 +80,7 @@ def test_an_update_consolidates_and_keeps_every_statement():
     assert [(d.operation, d.new_id) for d in plan.decisions] == [(UPDATE, whole.id)]
 
 
-def test_a_delete_of_a_whole_note_leaves_a_tombstone_that_names_its_successor():
+def test_a_delete_of_a_whole_note_leaves_a_tombstone_that_names_its_successor() -> None:
     old, new = note("old", ["Alice lives in Berlin."], on=1), note("new", ["Alice lives in Munich."], on=5)
     plan = applied(new, [old], resolution(verdict(old, DELETE, "s1")))
     end = states(plan)["old"]
@@ -91,7 +93,7 @@ def test_a_delete_of_a_whole_note_leaves_a_tombstone_that_names_its_successor():
     assert plan.decisions[-1].contradicted == ("Alice lives in Berlin.",)
 
 
-def test_a_delete_never_takes_an_uncontradicted_statement_with_it():
+def test_a_delete_never_takes_an_uncontradicted_statement_with_it() -> None:
     sections = NoteSections(
         summary="Alice lives in Berlin and has a cat.",
         guidance="- Suggest cafes in Berlin, where Alice lives\n- Keep answers short",
@@ -122,14 +124,14 @@ def test_a_delete_never_takes_an_uncontradicted_statement_with_it():
     assert "Decided as DELETE" in decision.reasoning
 
 
-def test_a_delete_that_names_nothing_ends_nothing():
+def test_a_delete_that_names_nothing_ends_nothing() -> None:
     old, new = note("old", ["Alice has a cat."], on=1), note("new", ["Alice has a dog."], on=5)
     plan = applied(new, [old], resolution(verdict(old, DELETE)))
     assert plan == store_new(new, task_id="task", now=NOW).model_copy(update={"decisions": plan.decisions})
     assert plan.changed == ()
 
 
-def test_nothing_said_later_than_the_new_evidence_ends():
+def test_nothing_said_later_than_the_new_evidence_ends() -> None:
     later = note("later", ["Alice lives in Munich."], on=9)
     new = note("new", ["Alice lives in Berlin."], on=5)
     plan = applied(new, [later], resolution(verdict(later, DELETE, "s1")))
@@ -137,7 +139,7 @@ def test_nothing_said_later_than_the_new_evidence_ends():
     assert plan.created == (new,)
 
 
-def test_an_update_must_carry_what_was_said_later_or_both_notes_stay():
+def test_an_update_must_carry_what_was_said_later_or_both_notes_stay() -> None:
     later = note("later", ["Alice lives in Munich."], on=9)
     new = note("new", ["Alice lives in Berlin."], on=5)
     dropping = resolution(verdict(later, UPDATE, "s1"), merged=merge_of(new))
@@ -151,7 +153,7 @@ def test_an_update_must_carry_what_was_said_later_or_both_notes_stay():
     ]
 
 
-def test_a_repetition_is_not_stored_but_makes_the_old_note_as_fresh_as_itself():
+def test_a_repetition_is_not_stored_but_makes_the_old_note_as_fresh_as_itself() -> None:
     old, new = note("old", ["Alice has a cat."], on=1), note("new", ["Alice has a cat, still."], on=5)
     plan = applied(new, [old], resolution(verdict(old, SKIP)))
     assert plan.created == ()
@@ -163,7 +165,7 @@ def test_a_repetition_is_not_stored_but_makes_the_old_note_as_fresh_as_itself():
     assert [(d.operation, d.memory_id) for d in plan.decisions] == [(SKIP, "old")]
 
 
-def test_a_skip_beside_another_verdict_does_not_drop_the_new_note():
+def test_a_skip_beside_another_verdict_does_not_drop_the_new_note() -> None:
     first, second = note("first", ["Alice has a cat."], on=1), note("second", ["Alice uses vim."], on=2)
     new = note("new", ["Alice has a cat.", "Alice uses emacs."], on=5)
     plan = applied(new, [first, second], resolution(verdict(first, SKIP), verdict(second, DELETE, "s1")))
@@ -172,14 +174,14 @@ def test_a_skip_beside_another_verdict_does_not_drop_the_new_note():
     assert states(plan)["first"].is_active
 
 
-def test_a_skip_beside_a_verdict_that_came_to_nothing_does_not_drop_the_new_note():
+def test_a_skip_beside_a_verdict_that_came_to_nothing_does_not_drop_the_new_note() -> None:
     first, later = note("first", ["Alice has a cat."], on=1), note("later", ["Alice uses vim."], on=9)
     new = note("new", ["Alice has a cat.", "Alice uses emacs."], on=5)
     plan = applied(new, [first, later], resolution(verdict(first, SKIP), verdict(later, DELETE, "s1")))
     assert plan.created == (new,)
 
 
-def test_mixed_verdicts_are_all_applied():
+def test_mixed_verdicts_are_all_applied() -> None:
     first, second = note("first", ["Alice has a cat."], on=1), note("second", ["Alice uses vim."], on=2)
     third = note("third", ["Alice likes tea."], on=3)
     new = note("new", ["Alice's cat is Miso.", "Alice uses emacs."], on=5)
@@ -199,7 +201,7 @@ def test_mixed_verdicts_are_all_applied():
     }
 
 
-def test_verdicts_about_unlinked_notes_and_second_verdicts_have_no_effect():
+def test_verdicts_about_unlinked_notes_and_second_verdicts_have_no_effect() -> None:
     old, stranger = note("old", ["Alice has a cat."], on=1), note("stranger", ["Alice uses vim."], on=2)
     new = note("new", ["Alice has a cat."], on=5)
     proposal = resolution(
@@ -212,14 +214,14 @@ def test_verdicts_about_unlinked_notes_and_second_verdicts_have_no_effect():
     assert [(d.operation, d.memory_id) for d in plan.decisions] == [(SKIP, "old")]
 
 
-def test_a_note_of_another_user_is_out_of_reach_even_when_linked():
+def test_a_note_of_another_user_is_out_of_reach_even_when_linked() -> None:
     foreign = note("foreign", ["Bob has a cat."], on=1, user_id="bob")
     new = note("new", ["Alice has a dog."], on=5)
     assert applied(new, [foreign], resolution(verdict(foreign, DELETE, "s1"))).changed == ()
 
 
 @pytest.mark.parametrize("merged", [None, merge(("Alice has a cat.", [("old", "s1")]))])
-def test_a_merge_that_loses_a_statement_is_refused_and_both_notes_stay(merged: Merge | None):
+def test_a_merge_that_loses_a_statement_is_refused_and_both_notes_stay(merged: Merge | None) -> None:
     old, new = note("old", ["Alice has a cat."], on=1), note("new", ["The cat is called Miso."], on=5)
     plan = applied(new, [old], resolution(verdict(old, UPDATE), merged=merged))
     assert plan.changed == ()
@@ -227,7 +229,7 @@ def test_a_merge_that_loses_a_statement_is_refused_and_both_notes_stay(merged: M
     assert plan.decisions[0].reasoning
 
 
-def test_made_up_statements_and_origins_do_not_reach_the_consolidated_note():
+def test_made_up_statements_and_origins_do_not_reach_the_consolidated_note() -> None:
     old, new = note("old", ["Alice has a cat."], on=1), note("new", ["The cat is called Miso."], on=5)
     whole = merge(
         ("Alice has a cat called Miso.", [("old", "s1"), ("new", "s1"), ("old", "s99")]),
@@ -239,7 +241,7 @@ def test_made_up_statements_and_origins_do_not_reach_the_consolidated_note():
     assert "rich" not in plan.created[0].text
 
 
-def test_a_merge_past_24_statements_amends_instead():
+def test_a_merge_past_24_statements_amends_instead() -> None:
     old = note("old", [f"Alice read book {i}." for i in range(20)], on=1)
     new = note("new", [f"Alice saw film {i}." for i in range(6)], on=5)
     proposal = resolution(verdict(old, UPDATE, "s1"), merged=merge_of(old, new, without=[("old", "s1")]))
@@ -252,7 +254,7 @@ def test_a_merge_past_24_statements_amends_instead():
     assert (untouched.created, untouched.changed) == ((new,), ())
 
 
-def test_a_turn_is_superseded_only_when_all_its_statements_were_contradicted():
+def test_a_turn_is_superseded_only_when_all_its_statements_were_contradicted() -> None:
     old = note("old", ["Alice lives in Berlin.", "Alice rents a flat in Berlin."], on=1)
     shared = old.model_copy(
         update={"statements": tuple(s.model_copy(update={"sources": ("old.t1",)}) for s in old.statements)}
@@ -269,7 +271,7 @@ def test_a_turn_is_superseded_only_when_all_its_statements_were_contradicted():
     )
 
 
-def test_a_turn_that_another_note_still_cites_stays_active():
+def test_a_turn_that_another_note_still_cites_stays_active() -> None:
     old = note("old", ["Alice lives in Berlin."], on=1)
     new = note("new", ["Alice lives in Munich."], on=5)
     plan = resolve(
@@ -284,7 +286,7 @@ def test_a_turn_that_another_note_still_cites_stays_active():
     assert [memory.id for memory in plan.changed] == ["old"]
 
 
-def test_a_contradicted_statement_may_live_on_as_history():
+def test_a_contradicted_statement_may_live_on_as_history() -> None:
     old = note("old", ["Alice lives in Berlin.", "Alice has a cat."], on=1)
     new = note("new", ["Alice lives in Munich."], on=5)
     proposal = resolution(
@@ -301,7 +303,7 @@ def test_a_contradicted_statement_may_live_on_as_history():
     assert "old.t1" not in states(plan)
 
 
-def test_contradicted_statements_of_an_update_end_with_their_turns():
+def test_contradicted_statements_of_an_update_end_with_their_turns() -> None:
     old = note("old", ["Alice lives in Berlin.", "Alice has a cat."], on=1)
     new = note("new", ["Alice lives in Munich."], on=5)
     proposal = resolution(
@@ -317,7 +319,7 @@ def test_contradicted_statements_of_an_update_end_with_their_turns():
     assert plan.decisions[0].contradicted == ("Alice lives in Berlin.",)
 
 
-def test_a_turn_of_the_new_note_is_never_superseded():
+def test_a_turn_of_the_new_note_is_never_superseded() -> None:
     new = note("new", ["Alice lives in Munich."], on=5)
     old = note("old", ["Alice lives in Berlin."], on=1)
     tied = old.model_copy(
@@ -327,7 +329,7 @@ def test_a_turn_of_the_new_note_is_never_superseded():
 
 
 @pytest.mark.parametrize("operation", [UPDATE, DELETE, SKIP])
-def test_a_later_pass_changes_the_stored_unresolved_note_instead_of_creating_it(operation: Operation):
+def test_a_later_pass_changes_the_stored_unresolved_note_instead_of_creating_it(operation: Operation) -> None:
     old = note("old", ["Alice lives in Berlin."], on=1)
     fresh = note("new", ["Alice lives in Munich."], on=5)
     (stored,) = store_new(fresh, task_id=None, now=NOW, unresolved=True).created
@@ -339,7 +341,7 @@ def test_a_later_pass_changes_the_stored_unresolved_note_instead_of_creating_it(
     assert after.is_active == (operation is DELETE)
 
 
-def test_a_later_pass_without_links_only_takes_the_mark_away():
+def test_a_later_pass_without_links_only_takes_the_mark_away() -> None:
     (stored,) = store_new(note("new", ["Alice."], on=5), task_id=None, now=NOW, unresolved=True).created
     plan = store_new(stored, task_id=None, now=NOW)
     check(plan, {"new": stored})
@@ -347,14 +349,14 @@ def test_a_later_pass_without_links_only_takes_the_mark_away():
     assert not plan.changed[0].unresolved
 
 
-def test_a_later_pass_that_fails_again_changes_nothing():
+def test_a_later_pass_that_fails_again_changes_nothing() -> None:
     old = note("old", ["Alice lives in Berlin."], on=1)
     (stored,) = store_new(note("new", ["Alice."], on=5), task_id=None, now=NOW, unresolved=True).created
     assert applied(stored, [old], resolution(verdict(old, UPDATE))) == Plan()
 
 
 @st.composite
-def proposals(draw):
+def proposals(draw: st.DrawFn) -> tuple[Memory, list[Memory], Resolution]:
     """Any new note, any linked notes, and whatever a model might answer about them."""
     words = st.integers(1, 5)
     olds = [
@@ -384,7 +386,9 @@ def proposals(draw):
 
 @settings(max_examples=200, deadline=None)
 @given(proposals())
-def test_whatever_the_model_answers_no_rule_is_broken_and_no_new_fact_is_lost(case):
+def test_whatever_the_model_answers_no_rule_is_broken_and_no_new_fact_is_lost(
+    case: tuple[Memory, list[Memory], Resolution],
+) -> None:
     new, olds, proposal = case
     plan = applied(new, olds, proposal)
     alive = {s.text for m in states(plan).values() if m.is_active for s in m.statements}
@@ -395,10 +399,12 @@ def test_whatever_the_model_answers_no_rule_is_broken_and_no_new_fact_is_lost(ca
     for old in olds:
         for statement in old.statements:
             if statement.text in ended:
+                assert statement.occurred_at is not None
+                assert new.occurred_at is not None
                 assert statement.occurred_at <= new.occurred_at
 
 
-def test_check_names_the_rule_that_a_bad_plan_breaks():
+def test_check_names_the_rule_that_a_bad_plan_breaks() -> None:
     old = note("old", ["Alice has a cat."], on=1)
     before = {"old": old}
     silent = old.model_copy(update={"status": Status.DELETED, "ended_at": NOW, "version": 2})
