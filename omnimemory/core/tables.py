@@ -224,8 +224,8 @@ def _told(memory: Memory) -> tuple[str, ...]:
 
 
 def _said(memory: Memory) -> str:
-    """The day of the newest evidence."""
-    moment = memory.updated_at or memory.occurred_at
+    """The day of the newest evidence. An ended memory's last evidence is against it: the day it was said."""
+    moment = (memory.updated_at if memory.is_active else None) or memory.occurred_at
     return _NEVER_SAID if moment is None else f"{moment:%Y-%m-%d}"
 
 

@@ -33,7 +33,7 @@ def invoked(*arguments: str) -> Result:
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> Path:
+async def stocked(tmp_path: Path) -> Path:
     """A folder with one app, two users and one fact each."""
     folder = tmp_path / "home"
     async with OmniMemorySDK(home=folder) as sdk:
@@ -97,8 +97,8 @@ def test_an_error_is_one_line_and_a_documented_exit_code(error: Exception, code:
     assert result.stdout == ""
 
 
-def test_a_query_finds_the_users_memory(home: Path) -> None:
-    done = invoked("memory", "query", "--app-id", "app", "--user-id", "ann", "--home", str(home),
+def test_a_query_finds_the_users_memory(stocked: Path) -> None:
+    done = invoked("memory", "query", "--app-id", "app", "--user-id", "ann", "--home", str(stocked),
                       "--query", "Where are the bees?")  # fmt: skip
     assert done.exit_code == 0, done.stderr
     assert "bees behind the barn" in done.stdout
@@ -106,14 +106,14 @@ def test_a_query_finds_the_users_memory(home: Path) -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_explain_shows_every_score_part(home: Path) -> None:
-    done = invoked("memory", "query", "--app-id", "app", "--home", str(home), "-q", "bees", "--explain")
+def test_explain_shows_every_score_part(stocked: Path) -> None:
+    done = invoked("memory", "query", "--app-id", "app", "--home", str(stocked), "-q", "bees", "--explain")
     for part in ("relevance", "match", "cosine", "words", "recency", "importance", "dense.weight"):
         assert part in done.stdout, done.stderr
 
 
-def test_json_prints_one_document_of_memories(home: Path) -> None:
-    done = invoked("memory", "query", "--app-id", "app", "--home", str(home), "-q", "bees",
+def test_json_prints_one_document_of_memories(stocked: Path) -> None:
+    done = invoked("memory", "query", "--app-id", "app", "--home", str(stocked), "-q", "bees",
                       "-n", "1", "--kind", "turn", "--json")  # fmt: skip
     (found,) = json.loads(done.stdout)
     assert found["document"] == "I keep bees behind the barn."
@@ -121,14 +121,14 @@ def test_json_prints_one_document_of_memories(home: Path) -> None:
     assert found["composite_score"] > 0
 
 
-def test_a_query_may_be_narrowed_to_a_session(home: Path) -> None:
-    done = invoked("memory", "query", "--app-id", "app", "--home", str(home), "-q", "What do I keep?",
+def test_a_query_may_be_narrowed_to_a_session(stocked: Path) -> None:
+    done = invoked("memory", "query", "--app-id", "app", "--home", str(stocked), "-q", "What do I keep?",
                       "--session-id", "bob-1", "--json")  # fmt: skip
     assert {found["metadata"]["user_id"] for found in json.loads(done.stdout)} == {"bob"}
 
 
-def test_an_unknown_app_has_no_memories(home: Path) -> None:
-    done = invoked("memory", "query", "--app-id", "other", "--home", str(home), "-q", "bees")
+def test_an_unknown_app_has_no_memories(stocked: Path) -> None:
+    done = invoked("memory", "query", "--app-id", "other", "--home", str(stocked), "-q", "bees")
     assert (done.exit_code, done.stdout) == (0, "No memory matches.\n")
 
 
@@ -149,19 +149,19 @@ def test_wrong_use_says_what_to_change(tmp_path: Path, arguments: list[str], say
     assert "Traceback" not in done.output
 
 
-async def test_a_folder_in_use_is_busy(home: Path) -> None:
-    async with OmniMemorySDK(home=home) as sdk:
+async def test_a_folder_in_use_is_busy(stocked: Path) -> None:
+    async with OmniMemorySDK(home=stocked) as sdk:
         await sdk.list_memories("app")
         await sdk.recall("app", "bees")
-        done = omnimemory("memory", "query", "--app-id", "app", "--home", str(home), "-q", "bees")
+        done = omnimemory("memory", "query", "--app-id", "app", "--home", str(stocked), "-q", "bees")
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("error: ")
 
 
-def test_rebuild_fills_an_emptied_store(home: Path) -> None:
-    ask = ("memory", "query", "--app-id", "app", "--home", str(home), "-q", "bees", "--json")
+def test_rebuild_fills_an_emptied_store(stocked: Path) -> None:
+    ask = ("memory", "query", "--app-id", "app", "--home", str(stocked), "-q", "bees", "--json")
     before = [found["memory_id"] for found in json.loads(invoked(*ask).stdout)]
-    done = invoked("rebuild", "--home", str(home), "--json")
+    done = invoked("rebuild", "--home", str(stocked), "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["rebuilt"] >= 2
     assert [found["memory_id"] for found in json.loads(invoked(*ask).stdout)] == before

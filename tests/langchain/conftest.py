@@ -1,4 +1,4 @@
-"""A memory of its own for every test, in a temporary folder; no environment, no model, no network."""
+"""An SDK for the tests of the LangChain plugin."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ from pathlib import Path
 import pytest
 
 from omnimemory import OmniMemorySDK
-from omnimemory.core.settings import Settings, variable_of
-
-
-@pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The home folder of every SDK of the test, which sees no other setting of ours."""
-    for field in Settings.model_fields:
-        monkeypatch.delenv(variable_of(field), raising=False)
-    monkeypatch.delenv("LANGSMITH_TRACING", raising=False)
-    folder = tmp_path / "home"
-    monkeypatch.setenv("OMNIMEMORY_HOME", str(folder))
-    monkeypatch.chdir(tmp_path)
-    return folder
 
 
 @pytest.fixture
