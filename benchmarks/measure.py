@@ -72,8 +72,11 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def machine() -> dict[str, str]:
-    """What a reader needs to compare: date, processors, how busy they were (1, 5, 15 minutes), versions."""
+def machine(packages: Sequence[str] = ()) -> dict[str, str]:
+    """What a reader needs to compare: date, processors, how busy they were (1, 5, 15 minutes), versions.
+
+    ``packages`` are named besides those that every benchmark runs on.
+    """
     found = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "CPUs": str(os.cpu_count()),
@@ -82,7 +85,7 @@ def machine() -> dict[str, str]:
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
     }
-    for package in PACKAGES:
+    for package in (*PACKAGES, *packages):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -90,14 +93,19 @@ def machine() -> dict[str, str]:
     return found
 
 
-def as_json(figures: Sequence[Figure]) -> str:
+def as_json(figures: Sequence[Figure], packages: Sequence[str] = ()) -> str:
     rows: list[dict[str, Any]] = [{**asdict(figure), "met": figure.met} for figure in figures]
-    return json.dumps({"machine": machine(), "figures": rows}, indent=2)
+    return json.dumps({"machine": machine(packages), "figures": rows}, indent=2)
 
 
-def show(figures: Sequence[Figure], console: Console) -> None:
+def show(
+    figures: Sequence[Figure],
+    console: Console,
+    title: str = "OmniMemory, the engine",
+    packages: Sequence[str] = (),
+) -> None:
     """The table, and below it what it was measured on."""
-    table = Table(title="OmniMemory, the engine", title_justify="left")
+    table = Table(title=title, title_justify="left")
     for heading in ("measure", "size"):
         table.add_column(heading)
     for heading in ("ours", "baseline"):
@@ -115,7 +123,7 @@ def show(figures: Sequence[Figure], console: Console) -> None:
             {None: "", True: "[green]yes[/]", False: "[red]NO[/]"}[figure.met],
         )
     console.print(table)
-    console.print(", ".join(f"{name} {value}" for name, value in machine().items()), highlight=False)
+    console.print(", ".join(f"{name} {value}" for name, value in machine(packages).items()), highlight=False)
 
 
 def _number(value: float, unit: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from omnimemory.core.schemas import NoteSections
+from omnimemory.core.text import sentences
 
 _TITLES = {
     "summary": "Summary",
@@ -29,14 +30,18 @@ def render_note(
     tags: Sequence[str] = (),
     keywords: Sequence[str] = (),
 ) -> str:
-    """The note as Markdown. The statements stand as a list under Summary, so the text loses nothing."""
-    facts = [f"- {statement}" for statement in statements]
+    """The note as Markdown. The statements stand as a list under Summary, so the text loses nothing;
+    a narrative that only says them again is left out.
+    """
+    told = list(statements)
+    facts = [f"- {statement}" for statement in told]
     blocks = []
     for field, title in _TITLES.items():
         body = getattr(sections, field).strip()
         parts = [] if is_nothing(body) else [body]
         if field == "summary" and facts:
-            parts.append("\n".join(facts))
+            again = set(sentences(body)) <= set(told)
+            parts = ["\n".join(facts)] if again else [*parts, "\n".join(facts)]
         if parts:
             blocks.append(f"## {title}\n\n" + "\n\n".join(parts))
     footer = [

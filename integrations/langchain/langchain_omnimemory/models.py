@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from omnimemory.core.errors import ModelError, ModelUnavailable, OmniMemoryError, RateLimited
 from omnimemory.models.base import Completion, Prompt, Vectors
-from omnimemory.models.endpoint import retry_after
 from omnimemory.models.json_schema import with_schema
+from omnimemory.models.provider_errors import meaning_of
 from omnimemory.models.providers import native_dimensions
 from omnimemory.models.vectors import unit_rows
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
-
-_TRANSIENT = frozenset({408, 409, 425})
-_OFFLINE = ("connect", "timeout", "unavailable", "overloaded")
-"""In the class names of errors that carry no status and mean that nobody answered."""
 
 
 class LangChainChatModel:
@@ -115,46 +110,6 @@ class LangChainEmbeddings:
             return len(self._embeddings.embed_query("dimensions"))
         except Exception as exc:  # each provider raises its own classes
             raise meaning_of(exc, self._name) from exc
-
-
-def meaning_of(error: Exception, model: str) -> OmniMemoryError:
-    """A provider's error as one of ours: by its HTTP status, else by what its class is called.
-
-    The provider's message is left out, as it may repeat the prompt or the key; it stays the cause.
-    """
-    if isinstance(error, OmniMemoryError):
-        return error
-    response = getattr(error, "response", None)
-    status = next(
-        (
-            value
-            for value in (
-                getattr(error, "status_code", None),
-                getattr(error, "http_status", None),
-                getattr(response, "status_code", None),
-                getattr(error, "code", None),
-            )
-            if isinstance(value, int)
-        ),
-        None,
-    )
-    kinds = [kind.__name__.lower() for kind in type(error).__mro__]
-    where = f"the model {model} failed with {type(error).__name__}"
-    if status == 429 or (status is None and any("ratelimit" in kind for kind in kinds)):
-        return RateLimited(f"{where}: too many requests", retry_after=_wait(response))
-    if status is None:
-        offline = isinstance(error, ConnectionError | TimeoutError) or any(
-            word in kind for kind in kinds for word in _OFFLINE
-        )
-        return ModelUnavailable(f"{where}: no answer") if offline else ModelError(where)
-    if status >= 500 or status in _TRANSIENT:
-        return ModelUnavailable(f"{where}: status {status}")
-    return ModelError(f"{where}: status {status}")
-
-
-def _wait(response: object) -> float | None:
-    headers = getattr(response, "headers", None)
-    return retry_after(headers) if isinstance(headers, Mapping) else None
 
 
 def _name_of(model: object) -> str:
