@@ -18,6 +18,7 @@ from omnimemory.core.text import ANALYSER
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import OutboxRow
 from omnimemory.models.base import Embedder
+from omnimemory.models.vectors import directed
 from omnimemory.signals import Doorbell, Signal
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.projection import parts_of_all, records_of
@@ -133,7 +134,7 @@ class Projector:
         turns = [m.id for m in memories if m.kind is MemoryKind.TURN]
         beside = await self._ledger.neighbours(turns) if turns else {}
         parts = parts_of_all(memories, beside)
-        vectors = await self._embedder.embed([part.dense for _, own in parts for part in own])
+        vectors = directed(await self._embedder.embed([part.dense for _, own in parts for part in own]))
         records: list[Record] = []
         start = 0
         for memory, own in parts:

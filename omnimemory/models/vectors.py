@@ -42,3 +42,15 @@ def weighted_mean(vectors: Vectors, weights: Sequence[float]) -> Vectors:
     mean: Vectors = np.average(vectors, axis=0, weights=weights).astype(np.float32)
     length = float(np.linalg.norm(mean))
     return mean / np.float32(length) if length > 0 else mean
+
+
+def directed(vectors: Vectors) -> Vectors:
+    """Every row of length 1: a zero row, a text in which an embedder knows nothing, gets the first axis.
+
+    Stores hold no vector without a direction; such a text is found by its words.
+    """
+    blank = ~vectors.any(axis=1)
+    if blank.any():
+        vectors = vectors.copy()
+        vectors[blank, 0] = 1.0
+    return vectors

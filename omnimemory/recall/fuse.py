@@ -40,11 +40,11 @@ class Scale:
 
     def parts(self, candidate: Candidate) -> tuple[float, float]:
         """What each leg adds to the candidate's relevance: (dense, lexical)."""
-        dense = lexical = 0.0
-        if self.dense is not None:
-            dense = self.dense.weight * self.dense.normalised(candidate.similarity)
-        if self.lexical is not None and (candidate.lexical > 0.0 or self.lexical.low < self.lexical.high):
-            lexical = self.lexical.weight * self.lexical.normalised(candidate.lexical)
+        meaning, words, dense, lexical = self.dense, self.lexical, 0.0, 0.0
+        if meaning is not None:
+            dense = meaning.weight * meaning.normalised(candidate.similarity)
+        if words is not None and (candidate.lexical > 0.0 or words.low < words.high):
+            lexical = words.weight * words.normalised(candidate.lexical)
         return dense, lexical
 
     def relevance(self, candidate: Candidate) -> float:

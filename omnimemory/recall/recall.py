@@ -107,7 +107,7 @@ class Recall:
         try:
             async with asyncio.timeout(self._settings.query_embedding_timeout):
                 vector: Vectors = (await self._embedder.embed([query]))[0]
-                return vector
+                return vector if vector.any() else None  # no direction: nothing in it that was learnt
         except (ModelError, TimeoutError) as exc:
             logger.warning(
                 "recalling by words alone, the embedder failed: %s", str(exc) or "no answer in time"

@@ -195,7 +195,7 @@ def of_older_versions(versions: Mapping[str, int]) -> qe.Filter:
 
 
 def of_records(record_ids: Sequence[str]) -> qe.Filter:
-    return qe.Filter(must=[qe.HasIdCondition({uuid.UUID(value) for value in record_ids})])
+    return qe.Filter(must=[qe.HasIdCondition(set(record_ids))])
 
 
 def _equals(field: str, value: str) -> qe.FieldCondition:
