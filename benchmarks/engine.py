@@ -52,7 +52,8 @@ def main() -> None:
     if given.json:
         print(as_json(figures))
     else:
-        show(figures, Console())
+        piped = Console()
+        show(figures, piped if piped.is_terminal else Console(width=140))
 
 
 if __name__ == "__main__":
