@@ -12,5 +12,6 @@ from omnimemory import OmniMemorySDK
 @pytest.fixture
 async def sdk() -> AsyncIterator[OmniMemorySDK]:
     """An SDK from the environment: the one that classes without ``memory=`` share."""
-    async with OmniMemorySDK() as opened:
-        yield opened
+    opened = OmniMemorySDK()
+    yield opened
+    await opened.close(drain=False)
