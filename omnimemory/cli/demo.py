@@ -83,12 +83,10 @@ def _folder(home: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Listener]:
-    """Bars on stderr while it is a terminal; they go when the work is done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from omnimemory.cli.output import bars
 
-    columns = (TextColumn("{task.description:<18}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        yield _Bars(bars)
+    with bars(console) as progress:
+        yield _Bars(progress)
 
 
 class _Bars:

@@ -16,6 +16,7 @@ from omnimemory.core.schemas import Memory, ScoredMemory
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.table import Table
 
 _PIPED_WIDTH = 140
@@ -36,6 +37,14 @@ def console(*, errors: bool = False) -> Console:
         highlight=False,
         soft_wrap=False,
     )
+
+
+def bars(console: Console) -> Progress:
+    """Progress bars for long work: shown while ``console`` is a terminal, gone when the work is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description:<18}", markup=False), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_json(document: object) -> None:

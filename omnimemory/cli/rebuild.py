@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -19,14 +20,16 @@ def rebuild(
 ) -> None:
     """Rebuild the vector store from the ledger. Memories are not changed."""
     from omnimemory.cli.connect import connect
-    from omnimemory.cli.output import console, print_json
+    from omnimemory.cli.output import bars, console, print_json
     from omnimemory.ops.rebuild import rebuild as rebuild_store
 
-    async def run() -> int:
+    async def run(on_progress: Callable[[int, int], None]) -> int:
         async with connect(home) as sdk:
-            return await sdk.run(lambda engine: rebuild_store(engine, app_id=app_id))
+            return await sdk.run(lambda engine: rebuild_store(engine, app_id=app_id, on_progress=on_progress))
 
-    count = asyncio.run(run())
+    with bars(console(errors=True)) as progress:
+        bar = progress.add_task("Rebuilding", total=None)
+        count = asyncio.run(run(lambda done, total: progress.update(bar, completed=done, total=total)))
     if as_json:
         print_json({"rebuilt": count})
     else:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from omnimemory.core.schemas import Scope
 from omnimemory.engine import Engine
 
-PAGE = 500
-
 
 async def rebuild(
     engine: Engine, *, app_id: str | None = None, on_progress: Callable[[int, int], None] | None = None
@@ -31,4 +29,4 @@ async def rebuild(
             delivered += count
             if on_progress is not None:
                 on_progress(min(delivered, total), total)
-    return delivered
+    return total  # the index lane may have delivered some of them meanwhile
