@@ -28,7 +28,7 @@ def check_id(value: object, field: str) -> str:
         raise ScopeError(f"{field} is blank; give any text of 1 to {MAX_ID_LENGTH} characters")
     if len(value) > MAX_ID_LENGTH:
         raise ScopeError(f"{field} has {len(value)} characters; at most {MAX_ID_LENGTH} are allowed")
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+    if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
         raise ScopeError(f"{field} holds a control character; use printable characters only")
     return value
 

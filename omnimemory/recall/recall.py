@@ -300,6 +300,7 @@ def _fits(memory: Memory, request: RecallRequest) -> bool:
     return (
         alive
         and memory.kind in request.kinds
+        and not _is_shown(memory, request.shown)
         and (request.scope.session_id is None or memory.session_id == request.scope.session_id)
         and (request.said_after is None or said >= request.said_after)
         and (request.said_before is None or said < request.said_before)
