@@ -82,8 +82,10 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.ledger)
+            # The store first: an embedded one holds the lock that keeps a second process out, and a
+            # forked child must not touch SQLite, which would see its parent's locks as its own.
             await stack.enter_async_context(self.store)
+            await stack.enter_async_context(self.ledger)
             stack.push_async_callback(self.embedder.aclose)
             if self.chat_model is not None:
                 stack.push_async_callback(self.chat_model.aclose)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -190,12 +189,10 @@ def test_retry_after_reads_seconds_and_dates() -> None:
 
 
 async def test_32_slow_calls_run_side_by_side_and_no_more_than_allowed(server: ScriptedModelServer) -> None:
-    server.delay = 0.3
     wide, narrow = chat(server), chat(server, max_connections=4)
     await wide.complete(PROMPT)
-    begun = time.perf_counter()
+    server.delay = 2.0  # longer than 32 requests need to arrive on a busy machine
     await asyncio.gather(*(wide.complete(PROMPT) for _ in range(32)))
-    assert time.perf_counter() - begun < 1.2
     assert server.most_in_flight == 32
     server.most_in_flight, server.delay = 0, 0.01
     await asyncio.gather(*(narrow.complete(PROMPT) for _ in range(16)))
