@@ -42,7 +42,7 @@ class Ledger(Turns, Memories, Evolution, Tasks, Outbox, Transcripts, Items):
     when the database cannot be used.
 
     Args:
-        url: a SQLAlchemy URL, such as ``sqlite:////home/me/ledger.db``.
+        url: a SQLAlchemy URL, such as ``sqlite:////absolute/path/ledger.db``.
         synchronous: SQLite's setting, FULL or NORMAL.
         owner: the name under which tasks are leased, ``host:pid:nonce``; made up by default.
         clock: the current time, aware.

@@ -248,7 +248,7 @@ class Tasks(Operations):
         *,
         spent: Spent | None = None,
     ) -> None:
-        """The task failed for now; it is due again at ``not_before``, and its user's later ones wait."""
+        """The task failed this time; it is due again at ``not_before``, and its user's later ones wait."""
         changes: dict[str, object] = {
             "status": TaskStatus.QUEUED,
             "error": error,

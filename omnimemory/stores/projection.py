@@ -1,7 +1,7 @@
 """What a store holds of a memory: a pure function of the memory, its neighbours and the embedder.
 
 A turn is one record. Its dense text is the turn with its speaker; its words also carry the date
-and the neighbouring turns, which is what finds short answers (docs/RECALL.md). A note is a head
+and the neighbouring turns, which is what finds short answers. A note is a head
 record and one for each statement.
 """
 
