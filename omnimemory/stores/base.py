@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -153,12 +153,6 @@ class VectorStore(ABC):
         if await self._known(app_id) is not None and ids:
             await self._delete(app_id, ids, user_id=user_id)
 
-    async def prune(self, app_id: str, versions: Mapping[str, int]) -> None:
-        """Remove each memory's records whose version is below the one given for it."""
-        ids = known_ids(versions, "versions")
-        if await self._known(app_id) is not None and ids:
-            await self._prune(app_id, {memory_id: versions[memory_id] for memory_id in ids})
-
     # Reads
 
     async def get(
@@ -249,9 +243,6 @@ class VectorStore(ABC):
 
     @abstractmethod
     async def _delete(self, app_id: str, memory_ids: Sequence[str], *, user_id: str | None) -> None: ...
-
-    @abstractmethod
-    async def _prune(self, app_id: str, versions: Mapping[str, int]) -> None: ...
 
     @abstractmethod
     async def _get(self, app_id: str, memory_ids: Sequence[str]) -> list[Stored]: ...

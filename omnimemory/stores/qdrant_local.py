@@ -37,7 +37,6 @@ from omnimemory.stores.qdrant_local_points import (
     head_of,
     id_of,
     of_memories,
-    of_older_versions,
     of_records,
     of_user,
     query_words,
@@ -202,11 +201,6 @@ class QdrantLocalStore(VectorStore):
 
     async def _delete(self, app_id: str, memory_ids: Sequence[str], *, user_id: str | None) -> None:
         doomed = of_memories(memory_ids, user_id=user_id)
-        with self._using(app_id, "written to") as shard:
-            shard.edge.update(qe.UpdateOperation.delete_points_by_filter(doomed))
-
-    async def _prune(self, app_id: str, versions: Mapping[str, int]) -> None:
-        doomed = of_older_versions(versions)
         with self._using(app_id, "written to") as shard:
             shard.edge.update(qe.UpdateOperation.delete_points_by_filter(doomed))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -177,21 +177,6 @@ def of_memories(memory_ids: Sequence[str], *, user_id: str | None) -> qe.Filter:
     if user_id is not None:
         must.append(_equals("user_id", user_id))
     return qe.Filter(must=must)
-
-
-def of_older_versions(versions: Mapping[str, int]) -> qe.Filter:
-    """Records of each memory below the version given for it."""
-    return qe.Filter(
-        should=[
-            qe.Filter(
-                must=[
-                    _equals("memory_id", memory_id),
-                    qe.FieldCondition("version", range=qe.RangeFloat(lt=version)),
-                ]
-            )
-            for memory_id, version in versions.items()
-        ]
-    )
 
 
 def of_records(record_ids: Sequence[str]) -> qe.Filter:

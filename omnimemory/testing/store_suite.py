@@ -102,16 +102,6 @@ class VectorStoreSuite(StoreSearchSuite):
             await store.delete(APP, [doomed[0].id, UNKNOWN])
         assert {record.id for record in await listed(store)} == {record.id for record in kept}
 
-    async def test_prune_removes_only_what_is_older_than_the_version_given(self, store: VectorStore) -> None:
-        old = Sample().note(3)
-        new = Sample().note(1, version=2, memory_id=old[0].id)
-        other = Sample().note(1)
-        await filled(store, *old, *other)
-        await store.upsert(APP, new)
-        for _ in range(2):
-            await store.prune(APP, {old[0].id: 2, UNKNOWN: 9})
-        assert {record.id for record in await listed(store)} == {record.id for record in (*new, *other)}
-
     @pytest.mark.parametrize("document", ["", "x" * 100_000, "\u4f60\u597d \N{GRINNING FACE}\n\t\"'"])
     async def test_documents_of_any_size_come_back_unchanged(self, store: VectorStore, document: str) -> None:
         record = Sample(document=document).turn()
@@ -131,7 +121,6 @@ class VectorStoreSuite(StoreSearchSuite):
         assert [record.id for record in await listed(store)] == [mine.id]
         assert await store.count(APP, EVERYTHING) == 1
         await store.delete(APP, [theirs.id])
-        await store.prune(APP, {theirs.id: 99})
         await store.drop(APP)
         assert [record.id for record in await listed(store, app_id="other-app")] == [theirs.id]
 
@@ -201,7 +190,6 @@ class VectorStoreSuite(StoreSearchSuite):
         assert await listed(store) == []
         assert await store.count(APP, EVERYTHING) == 0
         await store.delete(APP, [UNKNOWN])
-        await store.prune(APP, {UNKNOWN: 2})
         await store.drop(APP)
         with pytest.raises(StoreError, match="prepare"):
             await store.upsert(APP, [Sample().turn()])
