@@ -36,7 +36,6 @@ def field_indexes() -> list[qe.UpdateOperation]:
     times = ("occurred_at", "created_at", "ended_at")
     return [
         index("user_id", qe.KeywordIndexParams(is_tenant=True)),
-        index("version", qe.IntegerIndexParams(lookup=False, range=True)),
         *(index(name, qe.KeywordIndexParams()) for name in keywords),
         *(index(name, qe.FloatIndexParams()) for name in times),
     ]
