@@ -353,6 +353,6 @@ async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
             await run()
         except asyncio.CancelledError:
             raise
-        except Exception:
+        except Exception:  # the edge of a lane: it must not end while the engine is open
             logger.exception("the %s stopped and starts again", name)
             await asyncio.sleep(RESTART_SECONDS)

@@ -42,7 +42,8 @@ class ReportingGroup(TyperGroup):
         except OmniMemoryError as exc:
             from rich.text import Text
 
-            from omnimemory.cli.output import console, plain
+            from omnimemory.cli.output import console
+            from omnimemory.core.display import plain
 
             first, _, rest = plain(str(exc)).partition("\n")
             stderr = console(errors=True)

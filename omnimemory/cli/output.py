@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from omnimemory.core.display import one_line
 from omnimemory.core.notes import is_nothing
 from omnimemory.core.schemas import Memory, ScoredMemory
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PIPED_WIDTH = 140
-_CONTROL = dict.fromkeys({*range(32), *range(127, 160)} - {9, 10}, "\N{REPLACEMENT CHARACTER}")
 _NEVER_SAID = "-"
 
 
@@ -52,11 +52,6 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
-def plain(text: str) -> str:
-    """``text`` without control characters, so that a memory cannot steer the terminal."""
-    return text.translate(_CONTROL)
-
-
 def headline(memory: Memory, *, limit: int = 160) -> str:
     """What a memory says, on one line: a note's statements, or the text of a turn."""
     if memory.statements:
@@ -66,11 +61,6 @@ def headline(memory: Memory, *, limit: int = 160) -> str:
     else:
         text = memory.text
     return one_line(text, limit=limit)
-
-
-def one_line(text: str, *, limit: int = 160) -> str:
-    text = " ".join(plain(text).split())
-    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
 def said_on(memory: Memory) -> str:

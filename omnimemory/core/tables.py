@@ -10,6 +10,8 @@ from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from omnimemory.core.display import one_line, plain
+
 if TYPE_CHECKING:
     from omnimemory.core.memories import Memory
     from omnimemory.core.results import ScoredMemory
@@ -25,9 +27,6 @@ _LINE = 280
 _ROWS = 50
 _NONE = "No memories."
 _NEVER_SAID = "-"
-
-_CONTROLS = {*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-_HARMLESS = dict.fromkeys(_CONTROLS, "\N{REPLACEMENT CHARACTER}")
 
 _FAINT = "opacity:.65"
 _CELL = "padding:.3em .7em;vertical-align:top;border-bottom:1px solid rgba(128,128,128,.3)"
@@ -166,12 +165,12 @@ def memories_table(memories: Sequence[Memory], *, remark: str = "") -> Table:
 def memory_text(memory: Memory) -> str:
     """One memory in full, under a line that says what it is."""
     facts = [memory.kind, memory.status, f"said {_said(memory)}", memory.id]
-    return " · ".join(facts) + "\n" + "\n".join(_clean(line) for line in memory.text.splitlines())
+    return " · ".join(facts) + "\n" + "\n".join(plain(line) for line in memory.text.splitlines())
 
 
 def memory_html(memory: Memory) -> str:
     """One memory as a table of one row, with its whole text below to unfold."""
-    text = escape("\n".join(_clean(line) for line in memory.text.splitlines()))
+    text = escape("\n".join(plain(line) for line in memory.text.splitlines()))
     return (
         f"{memories_table([memory]).as_html()}<details><summary>In full</summary>"
         f'<div dir="auto" style="white-space:pre-wrap;max-width:60em">{text}</div></details>'
@@ -205,7 +204,7 @@ def _result_row(result: ScoredMemory) -> Row:
     memory, matched = result.memory, result.matched_statement
     told = _told(memory)
     if matched is not None:
-        first = _one_line(matched.text)
+        first = one_line(matched.text, limit=_LINE)
         told = (first, *(line for line in told if line != first))
     cells = (str(result.rank), *(f"{score:.3f}" for score in scores), memory.kind, _said(memory))
     return Row(cells, told, matched is not None)
@@ -219,23 +218,15 @@ def _memory_row(place: int, memory: Memory) -> Row:
 def _told(memory: Memory) -> tuple[str, ...]:
     """What a memory says: the statements of a note, or its text without headings on one line."""
     if memory.statements:
-        return tuple(_one_line(statement.text) for statement in memory.statements)
-    return (_one_line(" ".join(line for line in memory.text.splitlines() if not line.startswith("## "))),)
+        return tuple(one_line(statement.text, limit=_LINE) for statement in memory.statements)
+    text = " ".join(line for line in memory.text.splitlines() if not line.startswith("## "))
+    return (one_line(text, limit=_LINE),)
 
 
 def _said(memory: Memory) -> str:
     """The day of the newest evidence. An ended memory's last evidence is against it: the day it was said."""
     moment = (memory.updated_at if memory.is_active else None) or memory.occurred_at
     return _NEVER_SAID if moment is None else f"{moment:%Y-%m-%d}"
-
-
-def _one_line(text: str) -> str:
-    line = _clean(" ".join(text.split()))
-    return line if len(line) <= _LINE else f"{line[: _LINE - 1].rstrip()}…"
-
-
-def _clean(text: str) -> str:
-    return text.translate(_HARMLESS)
 
 
 def _remarks(rows: int, remark: str) -> str:

@@ -9,7 +9,8 @@ from rich.rule import Rule
 from rich.text import Text
 from rich.tree import Tree
 
-from omnimemory.cli.output import headline, one_line, plain, said_on, scores_table
+from omnimemory.cli.output import headline, said_on, scores_table
+from omnimemory.core.display import one_line, plain
 from omnimemory.core.schemas import Memory, Operation
 from omnimemory.demo.report import Answer, Change, DemoReport, TenancyCheck, Timings, UserNotes
 

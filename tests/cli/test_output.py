@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from omnimemory.cli.output import console, explained, headline, one_line, plain, print_json, scores_table
+from omnimemory.cli.output import console, explained, headline, print_json, scores_table
+from omnimemory.core.display import one_line, plain
 from omnimemory.core.schemas import Memory, MemoryKind, ScoredMemory, Statement
 
 SAID = datetime(2026, 5, 18, tzinfo=UTC)
@@ -89,6 +90,7 @@ def test_markup_and_control_characters_in_a_memory_are_only_text() -> None:
     assert "[red]stop[/red]" in page
     assert "\x1b" not in page
     assert plain("a\x1b[31m\nb") == "a\N{REPLACEMENT CHARACTER}[31m\nb"
+    assert plain("pay \u202eeb\u202c") == "pay \N{REPLACEMENT CHARACTER}eb\N{REPLACEMENT CHARACTER}"
 
 
 def test_long_text_is_cut_to_one_line() -> None:
