@@ -1,7 +1,8 @@
-"""Function words of the languages the analyser knows: they carry grammar, not what is remembered.
+"""The words the analyser knows by heart: function words, and forms that no stemmer knows.
 
-Written for memories: words that published stop lists drop but people ask for ("work", "home",
-"new", "year", "first", the month "May") are not here. Part of the analyser's fingerprint.
+Function words carry grammar, not what is remembered. Written for memories: words that published
+stop lists drop but people ask for ("work", "home", "new", "year", "first", the month "May") are
+not here. Part of the analyser's fingerprint.
 """
 
 # ruff: noqa: RUF001  (other alphabets are the content)
@@ -87,7 +88,7 @@ FUNCTION_WORDS: dict[str, frozenset[str]] = {
             का के की को में से पर और है हैं था थी थे हूँ हूं हो होता होती होते ने यह ये वह वे इस उस इन उन
             मैं मेरा मेरी मेरे मुझे तुम आप आपका आपकी आपके हम हमारा वो तो भी ही कि जो क्या कब कहाँ कहां कैसे
             कौन क्यों नहीं न मत एक कर करता करती करते किया रहा रही रहे गया गई गए लिए साथ तक या अब जब तब बहुत
-            कुछ अपना अपनी अपने""",
+            कुछ अपना अपनी अपने उसका उसकी उसके इसका इसकी इसके उनका उनकी उनके उसे इसे उन्हें हुआ हुई हुए""",
     }.items()
 }
 
@@ -95,3 +96,61 @@ HAN_FUNCTION_CHARACTERS = frozenset(
     "的了是我你您他她它们們吗嗎呢吧啊在有和与與也都就很不这這那个個么麼什之其得地着著过過"
 )
 """Characters of Chinese grammar: alone they say nothing, so they get no unigram."""
+
+_BIGRAMS = """
+    です ます まし した ませ せん すか たか いま てい いる って ない なの から ので けど それ これ
+    どこ いつ どう どん んな
+    어요 아요 에요 예요 해요 세요 이에 니다 습니 합니 입니 니까 는데 에서 했어 었어 았어 에게 으로
+    어디 누구 누가 언제 무엇 무슨 어떤 얼마
+    什么 什麼 怎么 怎麼 我们 我們 你们 你們 他们 他們 这个 這個 那个 那個 是不 不是 是谁 是誰 的是 了吗 了嗎
+"""
+
+FUNCTION_BIGRAMS = frozenset(_BIGRAMS.split())
+"""Pairs of characters that are Japanese, Korean or Chinese grammar; they get no bigram."""
+
+_IRREGULAR_ENGLISH = """
+    arise arose arisen | awake awoke awoken | beat beaten | become became | begin began begun | bend
+    bent | bite bit bitten | bleed bled | blow blew blown | break broke broken | breed bred | bring
+    brought | build built | burn burnt | buy bought | catch caught | choose chose chosen | cling
+    clung | come came | creep crept | deal dealt | dig dug | draw drew drawn | dream dreamt | drink
+    drank drunk | drive drove driven | eat ate eaten | fall fell fallen | feed fed | feel felt |
+    fight fought | find found | flee fled | fly flew flown | forbid forbade forbidden | forget
+    forgot forgotten | forgive forgave forgiven | freeze froze frozen | get got gotten | give gave
+    given | go went gone | grow grew grown | hang hung | hear heard | hide hid hidden | hold held |
+    keep kept | kneel knelt | know knew known | lead led | lean leant | leap leapt | learn learnt |
+    leave left | lend lent | light lit | lose lost | make made | mean meant | meet met | mistake
+    mistook mistaken | overcome overcame | pay paid | prove proven | ride rode ridden | ring rang
+    rung | rise risen | run ran | say said | see saw seen | seek sought | sell sold | send sent |
+    sew sewn | shake shook shaken | shine shone | shoot shot | show shown | shrink shrank shrunk |
+    sing sang sung | sink sank sunk | sit sat | sleep slept | slide slid | smell smelt | speak spoke
+    spoken | speed sped | spell spelt | spend spent | spill spilt | spin spun | spoil spoilt |
+    spring sprang sprung | stand stood | steal stole stolen | stick stuck | sting stung | strike
+    struck | strive strove | swear swore sworn | sweep swept | swell swollen | swim swam swum |
+    swing swung | take took taken | teach taught | tear tore torn | tell told | think thought |
+    throw threw thrown | understand understood | undertake undertook | undergo underwent | wake woke
+    woken | wear wore worn | weave wove woven | weep wept | win won | withdraw withdrew withdrawn |
+    write wrote written |
+    child children | foot feet | tooth teeth | goose geese | mouse mice | man men | woman women |
+    wife wives | knife knives | shelf shelves | wolf wolves | thief thieves | scarf scarves | half
+    halves | loaf loaves | calf calves | grandchild grandchildren |
+    center centre | theater theatre | liter litre | meter metre | fiber fibre | gray grey | jewelry
+    jewellery | traveler traveller | traveling travelling | traveled travelled | counselor
+    counsellor | counseling counselling | canceled cancelled | canceling cancelling | modeling
+    modelling | mom mum | mommy mummy | pajamas pyjamas | program programme | defense defence |
+    license licence | practice practise | catalog catalogue | dialog dialogue | plow plough | cozy
+    cosy | aluminum aluminium | airplane aeroplane | donut doughnut | yogurt yoghurt | mustache
+    moustache | enroll enrol | math maths | organize organise | organized organised | organizing
+    organising | realize realise | realized realised | recognize recognise | recognized recognised |
+    apologize apologise | apologized apologised |
+    2 two | 3 three | 4 four | 5 five | 6 six | 7 seven | 8 eight | 9 nine | 10 ten | 11 eleven | 12
+    twelve | 20 twenty | 30 thirty | 40 forty | 50 fifty | 60 sixty | 70 seventy | 80 eighty | 90
+    ninety
+"""
+
+IRREGULAR_ENGLISH = {
+    form: base for base, *forms in map(str.split, _IRREGULAR_ENGLISH.split("|")) for form in forms
+}
+"""Base forms by the forms that no stemmer reduces to them; British spellings; numbers in words.
+
+Forms that are as often another word are left out: "rose", "lay", "lives", "wound", "one".
+"""

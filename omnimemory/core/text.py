@@ -14,9 +14,14 @@ from typing import Protocol
 
 import snowballstemmer  # type: ignore[import-untyped]  # ships no types
 
-from omnimemory.core.function_words import FUNCTION_WORDS, HAN_FUNCTION_CHARACTERS
+from omnimemory.core.function_words import (
+    FUNCTION_BIGRAMS,
+    FUNCTION_WORDS,
+    HAN_FUNCTION_CHARACTERS,
+    IRREGULAR_ENGLISH,
+)
 
-ANALYSER = "unicode-1"
+ANALYSER = "unicode-2"
 """Fingerprint of the analyser's behaviour: any change of the tokens it gives changes it."""
 
 LATIN_LANGUAGES = ("en", "de", "es", "fr", "it", "pt", "nl", "sv")
@@ -42,10 +47,34 @@ _LETTER = rf"(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])"
 _WORD = re.compile(rf"[{_UNSPACED}]+|\d{{1,3}}(?:,\d{{3}})+(?!\d)|c\+\+|[cf]\#|{_LETTER}+(?:'{_LETTER}+)*")
 _ASCII_WORD = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)|c\+\+|[cf]#|[a-z0-9]+(?:'[a-z0-9]+)*")
 _MAX_WORD = 64
+_SIGNS = re.compile(r"([^\w\s]{64})[^\w\s]+")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
-_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'", "\u0060": "'"})
+_HYPHENED = re.compile(rf"(?<![^\W_])(?<![{_MARKS}]){_LETTER}++(?:[-\u2010]{_LETTER}++)+")  # in linear time
+_INVISIBLE = (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+_OPTIONAL = (0x640, *range(0x64B, 0x660), 0x670, 0x93C)  # Arabic tatweel and vowel signs; the nukta
+_ZEROS = (0x660, 0x6F0, *range(0x966, 0xDF0, 0x80), 0xE50, 0xED0)  # of the digits in other scripts
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\uff07\u0060"), "'")
+_VARIANTS = (  # what writers of one word write now one way, now the other
+    dict.fromkeys((*_INVISIBLE, *_OPTIONAL), "")
+    | {zero + digit: str(digit) for zero in _ZEROS for digit in range(10)}
+    | str.maketrans("\u0622\u0623\u0625\u0671", "\u0627" * 4)  # alef with its signs: alef
+    | str.maketrans("\u0649\u06cc\u06a9", "\u064a\u064a\u0643")  # Persian and Egyptian yeh and kaf
+    | str.maketrans("\u0451\u0901\u0131\u0142\u0111\u00f0\u00f8", "\u0435\u0902ilddo")
+    | str.maketrans({"\u00e6": "ae", "\u0153": "oe", "\u00fe": "th"})
+    | _APOSTROPHES
+)
+_NASAL = re.compile("[\u0919\u091e\u0923\u0928\u092e]\u094d(?=[\u0915-\u0939])")  # also written as a dot
+_UMLAUTS = str.maketrans({"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue"})
+_DIGRAPH = re.compile("([aou])e(?=[bcdfghjklmnpqrstvwxz])")
+_UNTYPED_ACCENTS = {
+    "es": (("cion", "ci\u00f3n"), ("sion", "si\u00f3n")),
+    "pt": (("cao", "\u00e7\u00e3o"), ("coes", "\u00e7\u00f5es")),
+}
+_BRITISH_OUR = re.compile("(?<=[a-z]{3})our")
 _ELIDED = re.compile("[ldjcnsmt]|(?:lors|puis|jus)?qu|dell|all|nell|sull|dall|coll|un|quest|quell")
-_CONTRACTED = re.compile("s|re|ve|ll|d|m|em")
+_CONTRACTED = re.compile(
+    "s|re|ve|ll|d|m|em|[dt][ae]n?|n[iu\u00fc]n|y[aeiu\u00fc]"
+)  # the last three: Turkish cases
 _SCRIPTS = (
     ("ja", re.compile("[\u3041-\u309f\u30a1-\u30ff]")),
     ("zh", _HAN),
@@ -62,6 +91,7 @@ _SCRIPTS = (
     ("my", re.compile("[\u1000-\u109f]")),
     ("km", re.compile("[\u1780-\u17ff]")),
 )
+_SCRIPT_LANGUAGES = frozenset(language for language, _ in _SCRIPTS)
 _LATIN = re.compile("[a-z\u00df-\u024f]")
 _TELLTALES = {"ñ": "es", "¿": "es", "¡": "es", "ß": "de", "ã": "pt", "õ": "pt", "å": "sv", "œ": "fr"}
 
@@ -73,11 +103,11 @@ class _Stemmer(Protocol):
 def tokens(text: str, *, language: str | None = None) -> tuple[str, ...]:
     """The index words of a text, in order, with repetitions.
 
-    NFKC, case folded; function words left out; stems of the text's language (or of
-    ``language``, ISO 639-1), accents of Latin letters folded after stemming. Scripts without
-    spaces, and Korean, give overlapping character bigrams, Han characters also themselves
-    (many are words). Not empty unless the text holds no letter and no digit: a text of
-    function words alone keeps them.
+    NFKC, case folded, one spelling of each letter; function words left out; stems of the text's
+    language (or of ``language``, ISO 639-1), accents of Latin letters folded after stemming. A
+    hyphened word also stands joined, right after its parts. Scripts without spaces, and Korean,
+    give overlapping character bigrams, Han characters also themselves (many are words). Not empty
+    unless the text holds no letter and no digit: a text of function words alone keeps them.
     """
     words = _words(text)
     return _index_words(words, language or _language_of(text, words)[0])
@@ -88,15 +118,19 @@ def query_tokens(text: str) -> tuple[str, ...]:
 
     A query is short, so its language is less sure than a document's: the words that the
     documents would hold had the text been taken for English are added, and when nothing told
-    the language, those of every Latin-script language. Words no document holds cost nothing.
+    the language, or its main script is another, those of every Latin-script language.
+    Words no document holds cost nothing.
     """
     words = _words(text)
     language, clear = _language_of(text, words)
     words = [word for word in words if _analysed(word, language)] or words
-    languages: tuple[str, ...] = (language,)
-    if language in LATIN_LANGUAGES:
-        languages = (language, "en") if clear else LATIN_LANGUAGES
-    return tuple(dict.fromkeys(word for each in languages for word in _index_words(words, each)))
+    found = dict.fromkeys(_index_words(words, language))
+    latin = list(dict.fromkeys(spelling for word in words for spelling in _latin_spellings(word)))
+    for other in ("en",) if clear and language in LATIN_LANGUAGES else LATIN_LANGUAGES:
+        found.update(dict.fromkeys(_index_words(latin, other)))
+    if language == "ar":  # a bare word may begin like a word with an article or preposition
+        found.update(dict.fromkeys(words))
+    return tuple(found)
 
 
 def detect_language(text: str) -> str:
@@ -106,7 +140,7 @@ def detect_language(text: str) -> str:
 
 def normalised(text: str) -> str:
     """The form under which two texts are the same to a reader: for collapsing duplicates."""
-    folded = " ".join(unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES).split())
+    folded = " ".join(_composed(text).casefold().translate(_APOSTROPHES).split())
     start, end = 0, len(folded)
     while start < end and not _speaks(folded[start]):
         start += 1
@@ -122,8 +156,24 @@ def _speaks(character: str) -> bool:
 
 def _words(text: str) -> list[str]:
     if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold().translate(_APOSTROPHES))
+        return _ASCII_WORD.findall(_HYPHENED.sub(_joined_too, text.lower()))
+    return _WORD.findall(_HYPHENED.sub(_joined_too, _plain(text)))
+
+
+def _plain(text: str) -> str:
+    """The text in one case, one width and one spelling of each letter."""
+    return _NASAL.sub("\u0902", _composed(text).casefold().translate(_VARIANTS))
+
+
+def _composed(text: str) -> str:
+    """NFKC. Runs of signs are cut at 64: Python's normalisation takes quadratic time on marks."""
+    return unicodedata.normalize("NFKC", _SIGNS.sub(r"\1", text))
+
+
+def _joined_too(hyphened: re.Match[str]) -> str:
+    """``self-care`` as ``self-care selfcare``: people write it together, apart and hyphened."""
+    joined = re.sub("[-\u2010]", "", hyphened[0])
+    return hyphened[0] if joined.isdigit() else f"{hyphened[0]} {joined}"
 
 
 def _index_words(words: list[str], language: str) -> tuple[str, ...]:
@@ -156,11 +206,41 @@ def _analysed_word(word: str, language: str, keep: bool) -> tuple[str, ...]:
         word = main or word.replace("'", "")
     if ordinal := _ORDINAL.fullmatch(word):
         return (ordinal[1].lstrip("0") or "0",)
-    own = language if _LATIN.match(_folded(word)) else _script_of(word)
+    own = _language_of_word(word, language)
     if not keep and _folded(word) in _stop_words(own):
         return ()
-    stem = _stemmer(own).stemWord(word.replace("\u0451", "\u0435")) if own in _STEMMERS else word
-    return (_folded(stem) or word,)
+    return (_folded(_stem(word, own)) or word,)
+
+
+def _language_of_word(word: str, language: str) -> str:
+    """A text's language, but for a word of another script; a Latin one among those counts as English."""
+    if not _is_latin(word):
+        return _script_of(word)
+    return "en" if language in _SCRIPT_LANGUAGES else language
+
+
+def _is_latin(word: str) -> bool:
+    return _LATIN.match(_folded(word)) is not None
+
+
+def _stem(word: str, language: str) -> str:
+    if language == "en":
+        word = _folded(word)
+        known = IRREGULAR_ENGLISH.get(word) or IRREGULAR_ENGLISH.get(word.removesuffix("s"))
+        word = known or _BRITISH_OUR.sub("or", word)
+    for typed, meant in _UNTYPED_ACCENTS.get(language, ()):
+        if word.endswith(typed):
+            word = word.removesuffix(typed) + meant
+    return _stemmer(language).stemWord(word) if language in _STEMMERS else word
+
+
+@lru_cache(maxsize=1 << 12)
+def _latin_spellings(word: str) -> tuple[str, ...]:
+    """A query's word and, as umlauts are also typed as two letters, how documents may hold it.
+
+    () for a word of another script.
+    """
+    return (word, word.translate(_UMLAUTS), _DIGRAPH.sub(r"\1", word)) if _is_latin(word) else ()
 
 
 def _without_apostrophe(word: str) -> str:
@@ -179,6 +259,8 @@ def _bigrams(run: str, *, keep: bool) -> tuple[str, ...]:
     if len(run) == 1:
         return (run,) if keep or run not in HAN_FUNCTION_CHARACTERS else ()
     pairs = [run[i : i + 2] for i in range(len(run) - 1)]
+    if not keep:
+        pairs = [pair for pair in pairs if pair not in FUNCTION_BIGRAMS]
     singles = [c for c in run if c not in HAN_FUNCTION_CHARACTERS and _HAN.match(c)]
     return tuple(pairs + singles)
 
@@ -206,7 +288,7 @@ def _stemmer(language: str) -> _Stemmer:
 
 @lru_cache(maxsize=32)
 def _stop_words(language: str) -> frozenset[str]:
-    return frozenset(_folded(word) for word in FUNCTION_WORDS.get(language, ()))
+    return frozenset(_folded(_plain(word)) for word in FUNCTION_WORDS.get(language, ()))
 
 
 @lru_cache(maxsize=1)
@@ -238,8 +320,8 @@ def _language_of(text: str, words: list[str]) -> tuple[str, bool]:
                 counts[_TELLTALES[character]] += 1
     best, most = max(counts.items(), key=lambda item: item[1])
     if most < 2:  # one word proves nothing: "die", "war" and "ya" are English too
-        return "en", counts["en"] > 0
-    return best, sum(count == most for count in counts.values()) == 1
+        best = "en"
+    return best, counts[best] == most > 0 and sum(count == most for count in counts.values()) == 1
 
 
 def _main_script(text: str) -> str:

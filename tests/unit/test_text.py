@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from omnimemory.core.text import detect_language, normalised, query_tokens, sentences, tokens
@@ -44,6 +46,81 @@ def test_numbers_dates_and_ordinals_meet_in_one_form() -> None:
     assert tokens("8th") == tokens("8") == tokens("08")
     assert tokens("$1,000") == tokens("1000")
     assert tokens("1,2") == ("1", "2")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("went", "going"),
+        ("bought", "buys"),
+        ("children", "child"),
+        ("theatres", "theater"),
+        ("my favourite colours", "favorite color"),
+        ("three", "3"),
+        ("mum", "moms"),
+    ],
+)
+def test_irregular_forms_british_spellings_and_number_words_meet(one: str, other: str) -> None:
+    assert tokens(one) == tokens(other)
+
+
+def test_a_hyphened_word_stands_apart_and_together() -> None:
+    assert tokens("self-care today") == ("self", "care", "selfcar", "today")
+    assert set(tokens("ZX‐81")) >= set(tokens("ZX81"))
+    assert set(tokens("e-mail")) >= set(tokens("email"))
+    assert tokens("10-12") == ("10", "12")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("co\u00adoperate", "cooperate"),
+        ("٣ ३ ๓ ３", "3 3 3 3"),
+        ("أَحْمَـــد", "احمد"),
+        ("کتاب", "كتاب"),
+        ("ज़रूर हिन्दी माँ", "जरूर हिंदी मां"),
+        ("ЁЛКА", "елка"),
+        ("Diyarbakır", "DIYARBAKIR"),
+        ("İzmir'den", "izmir"),
+        ("Łódź Søren Đà œuvre Æsop", "Lodz Soren Da oeuvre Aesop"),
+        ("résumés", "resumes"),
+        ("ﾌﾟﾘﾝﾀｰ", "プリンター"),
+    ],
+)
+def test_one_word_has_one_spelling(one: str, other: str) -> None:
+    assert tokens(one) == tokens(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Müller", "Mueller"), ("Grüßner", "Gruessner"), ("Jörg", "Joerg")]
+)
+def test_a_query_bridges_umlauts_typed_as_two_letters(one: str, other: str) -> None:
+    assert set(tokens(one)) <= set(query_tokens(other))
+    assert set(tokens(other)) <= set(query_tokens(one))
+
+
+def test_accents_left_out_in_a_suffix_do_not_change_the_stem() -> None:
+    assert tokens("habitacion", language="es") == tokens("habitaciones", language="es")
+    assert tokens("informacoes", language="pt") == tokens("informação", language="pt")
+
+
+def test_latin_words_in_another_script_are_stemmed_as_english() -> None:
+    assert "databas" in tokens("我的项目用 Databases 存数据")
+    assert {"run", "shoe"} <= set(tokens("Я люблю running shoes и кофе по утрам"))
+
+
+def test_grammar_between_characters_is_left_out_unless_it_is_all() -> None:
+    assert "です" not in tokens("寿司です")
+    assert tokens("です") == ("です",)
+    assert "什么" not in tokens("什么猫")
+
+
+@pytest.mark.parametrize("piece", ["y", "a-", "\u0301\u0327", "a\u064e", "a'", "1,000", ". ", "ü", "漢"])
+def test_a_long_text_of_one_piece_takes_linear_time(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    started = time.perf_counter()
+    tokens(text), query_tokens(text), normalised(text)
+    assert time.perf_counter() - started < 5
 
 
 def test_names_of_techniques_survive() -> None:
