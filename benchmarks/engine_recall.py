@@ -21,6 +21,7 @@ from omnimemory.core.ids import collection_name
 from omnimemory.core.text import ANALYSER, query_tokens
 from omnimemory.models.base import Vectors
 from omnimemory.models.local import WordLlamaEmbedder
+from omnimemory.stores.qdrant_local_layout import bucket_of, read_manifest, shard_folder
 from omnimemory.stores.qdrant_local_points import (
     MEANING,
     WORDS,
@@ -168,15 +169,23 @@ async def _baselines(home: Path, size: int, queries: Sequence[Query]) -> _Bare:
     embedder = WordLlamaEmbedder()
     vectors = await embedder.embed([query.text for query in queries])
     config = shard_config(Fingerprint(embedder.name, embedder.dimensions, ANALYSER))
-    shard = qe.EdgeShard.load(str(home / "qdrant" / collection_name(APP)), config)
-    asked = list(zip(queries, vectors, strict=True))
-    for query, vector in asked[:50]:
+    collection = home / "qdrant" / collection_name(APP)
+    count = read_manifest(collection).shards
+    shards = [
+        qe.EdgeShard.load(str(shard_folder(collection, count, number)), config) for number in range(count)
+    ]
+    asked = [
+        (shards[bucket_of(query.user_id) % count], query, vector)
+        for query, vector in zip(queries, vectors, strict=True)
+    ]
+    for shard, query, vector in asked[:50]:
         _two_legs(shard, query, vector, texts=True)
     ids, texts = (
-        [timed(partial(_two_legs, shard, query, vector, texts=wanted)) for query, vector in asked]
+        [timed(partial(_two_legs, shard, query, vector, texts=wanted)) for shard, query, vector in asked]
         for wanted in (False, True)
     )
-    shard.close()
+    for shard in shards:
+        shard.close()
     every = np.random.default_rng(3).standard_normal((size, embedder.dimensions)).astype(np.float32)
     array = [timed(partial(_exact, every, vector)) for vector in vectors[:100]]
     return _Bare(ids, texts, array)

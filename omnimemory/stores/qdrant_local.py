@@ -1,80 +1,61 @@
-"""The embedded default: Qdrant's own engine as a library (qdrant-edge), one shard per app.
+"""The embedded default: Qdrant's own engine as a library (qdrant-edge), one collection per app.
 
 Every call of the engine holds the interpreter's lock, so calls are made on the loop itself and
-kept short: upserts go in batches with a turn of the loop between them, and nothing here calls
-``optimize()``. The exceptions: opening an app's shard (20 to 100 ms up to 10k records, once until it
-is evicted) and the flush that bounds the write-ahead log (about 55 ms every 4,096 records).
+kept short: upserts go in batches, searches from shard to shard, each with a turn of the loop
+between them, and nothing here calls ``optimize()``. The exceptions, on an idle disk: opening a
+shard (20 to 100 ms up to 10k records, 0.5 s for 60k, once until the app is evicted) and the flush
+that bounds the write-ahead log (25 ms every 512 records).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import os
 import shutil
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
-from uuid import UUID
-
-import qdrant_edge as qe
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from omnimemory.core.errors import InvalidRequest, StoreError, StoreLocked
 from omnimemory.core.ids import collection_name
+from omnimemory.core.lexical import Frequencies, term_id
 from omnimemory.models.base import Vectors
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.folder_lock import FolderLock
-from omnimemory.stores.qdrant_local_points import (
-    HEAD_FIELDS,
-    MEANING,
-    STORED_FIELDS,
-    WORDS,
-    Head,
-    field_indexes,
-    head_of,
-    id_of,
-    of_memories,
-    of_records,
-    of_user,
-    query_words,
-    shard_config,
-    to_filter,
-    to_head,
-    to_point,
-    to_stored,
-)
+from omnimemory.stores.qdrant_local_collection import Collection, held, over_all
+from omnimemory.stores.qdrant_local_layout import DROPPED, MANIFEST, Manifest, read_manifest, write_manifest
+from omnimemory.stores.qdrant_local_points import field_indexes, query_words
+from omnimemory.stores.qdrant_local_shard import Shard
 from omnimemory.stores.records import Filter, Fingerprint, Hit, PoolStats, Record, Stored
 
 if TYPE_CHECKING:
     from omnimemory.core.settings import Settings
 
-_MANIFEST = "collection.json"
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
 _UNFINISHED = ".new"
-_DROPPED = ".dropped"
-_UPSERT_BATCH = 64
-_FLUSH_EVERY = 4096
-_TIES = 2048
-_HEADS_KEPT = 1 << 17  # 40 MB
-
-
-@dataclass(slots=True)
-class _Shard:
-    """An open shard. ``heads`` spares a search the reading of payloads (2 ms of 60 among 100k records)."""
-
-    edge: qe.EdgeShard
-    heads: dict[int, Head] = field(default_factory=dict)
-    unflushed: int = 0
+_UPSERT_BATCH = 16
+_SPREAD_BATCH = 64  # over sixteen shards
+_SPLIT_STEPS = 6
+"""Steps of a split that follow each batch: it copies faster than records come in."""
+_REST = 0.005
+"""Seconds after a long step, for a query that waits to be answered as a whole and not between two such."""
+_TIE_DIGITS = 4
 
 
 class QdrantLocalStore(VectorStore):
-    """Shards under ``folder``, one folder per app, one process at a time.
+    """Collections under ``folder``, one folder per app, one process at a time.
 
-    ``max_open`` shards stay open (each maps about 75 MB of files, 2 MB of it private memory);
-    the least recently used is closed past that. Writes are refused while the disk has less
-    than ``min_free_bytes`` left, as the engine cannot survive a full one.
+    ``max_open`` apps stay open; the least recently used is closed past that. An app is one shard
+    (which maps about 75 MB of files, 2 MB of it private memory) until it has ``split_at`` records of
+    several users; from then on it is sixteen, by user, made in small steps beside later writes.
+    Writes are refused while the disk has less than ``min_free_bytes`` left, as the engine cannot
+    survive a full one.
 
     What an upsert has returned from survives the end of the process (``kill -9``).
     """
@@ -82,16 +63,23 @@ class QdrantLocalStore(VectorStore):
     provider: ClassVar[str] = "qdrant-local"
 
     def __init__(
-        self, folder: str | Path, *, max_open: int = 16, min_free_bytes: int = 64 * 1024 * 1024
+        self,
+        folder: str | Path,
+        *,
+        max_open: int = 16,
+        split_at: int = 50_000,
+        min_free_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         super().__init__()
-        if max_open < 1:
-            raise InvalidRequest(f"max_open must be at least 1, got {max_open}")
+        for name, value in (("max_open", max_open), ("split_at", split_at)):
+            if value < 1:
+                raise InvalidRequest(f"{name} must be at least 1, got {value}")
         self.folder = Path(folder)
         self._max_open = max_open
+        self._split_at = split_at
         self._min_free_bytes = min_free_bytes
         self._lock = FolderLock(self.folder)
-        self._shards: OrderedDict[str, _Shard] = OrderedDict()
+        self._opened_apps: OrderedDict[str, Collection] = OrderedDict()
         self._pid = 0
 
     @classmethod
@@ -99,24 +87,23 @@ class QdrantLocalStore(VectorStore):
         return cls(settings.home / "qdrant", max_open=settings.max_open_collections)
 
     def pool_stats(self) -> PoolStats:
-        return PoolStats(active=len(self._shards), limit=self._max_open)
+        return PoolStats(active=len(self._opened_apps), limit=self._max_open)
 
     # Lifetime
 
     async def _open(self) -> None:
         self._lock.acquire()
         self._pid = os.getpid()
-        for suffix in (_UNFINISHED, _DROPPED):  # what a process that died midway has left
+        for suffix in (_UNFINISHED, DROPPED):  # what a process that died midway has left
             for leftover in self.folder.glob(f"*{suffix}"):
                 await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
 
     async def _close(self) -> None:
         failed: StoreError | None = None
         try:
-            while self._shards:
-                app_id, shard = self._shards.popitem()
+            while self._opened_apps:
                 try:
-                    self._close_shard(app_id, shard)
+                    self._close_app(*self._opened_apps.popitem())
                 except StoreError as exc:
                     failed = exc
         finally:
@@ -136,48 +123,48 @@ class QdrantLocalStore(VectorStore):
                 f"the store's folder {self.folder} cannot be written to ({exc.strerror}); "
                 "restore it, or give another with OMNIMEMORY_HOME"
             ) from exc
-        for app_id, shard in list(self._shards.items()):
+        for app_id, collection in list(self._opened_apps.items()):
             with self._translated(app_id, "read"):
-                shard.edge.info()
+                for shard in collection.opened():
+                    shard.size()
 
     # Collections
 
     async def _fingerprint(self, app_id: str) -> Fingerprint | None:
         self._require_own_process()
         path = self._path(app_id)
-        return _read_manifest(path)[1] if path.exists() else None
+        return read_manifest(path).fingerprint if path.exists() else None
 
     async def _create(self, app_id: str, fingerprint: Fingerprint) -> None:
         self._require_space()
         path = self._path(app_id)
         unfinished = path.with_name(path.name + _UNFINISHED)
-        manifest = {"app_id": app_id, **_fields(fingerprint)}
         with self._translated(app_id, "created"):
             shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            edge = qe.EdgeShard.create(str(unfinished), shard_config(fingerprint))
+            shard = Shard.create(unfinished, fingerprint, heads_kept=0)
         try:
             for operation in field_indexes():
                 with self._translated(app_id, "created"):
-                    edge.update(operation)
+                    shard.edge.update(operation)
                 await asyncio.sleep(0)
         finally:
             with self._translated(app_id, "created"):
-                edge.close()
+                shard.edge.close()
         with self._translated(app_id, "created"):
-            (unfinished / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+            write_manifest(unfinished, Manifest(app_id, fingerprint))
             unfinished.rename(path)  # from here on the collection exists, and is complete
 
     async def _collections(self) -> dict[str, Fingerprint]:
-        paths = sorted(path.parent for path in self.folder.glob(f"*/{_MANIFEST}"))
-        return dict(_read_manifest(path) for path in paths if path.suffix not in (_UNFINISHED, _DROPPED))
+        paths = sorted(path.parent for path in self.folder.glob(f"*/{MANIFEST}"))
+        found = [read_manifest(path) for path in paths if path.suffix not in (_UNFINISHED, DROPPED)]
+        return {manifest.app_id: manifest.fingerprint for manifest in found}
 
     async def _drop(self, app_id: str) -> None:
-        shard = self._shards.pop(app_id, None)
-        if shard is not None:
-            self._close_shard(app_id, shard)
+        collection = self._opened_apps.pop(app_id, None)
+        if collection is not None:
+            self._close_app(app_id, collection)
         path = self._path(app_id)
-        dropped = path.with_name(path.name + _DROPPED)
+        dropped = path.with_name(path.name + DROPPED)
         with self._translated(app_id, "dropped"):
             shutil.rmtree(dropped, ignore_errors=True)
             path.rename(dropped)
@@ -186,95 +173,155 @@ class QdrantLocalStore(VectorStore):
     # Writes
 
     async def _upsert(self, app_id: str, records: Sequence[Record]) -> None:
-        for start in range(0, len(records), _UPSERT_BATCH):
-            if start:
-                await asyncio.sleep(0)
-            batch = records[start : start + _UPSERT_BATCH]
+        start = 0
+        while start < len(records):
             self._require_space()
-            with self._using(app_id, "written to") as shard:
-                shard.edge.update(qe.UpdateOperation.upsert_points([to_point(record) for record in batch]))
-                _keep_heads(shard, {UUID(record.id).int: head_of(record) for record in batch})
-                shard.unflushed += len(batch)
-                if shard.unflushed >= _FLUSH_EVERY:
-                    shard.edge.flush()
-                    shard.unflushed = 0
+            with self._using(app_id, "written to") as collection:
+                end = start + (_SPREAD_BATCH if collection.is_split else _UPSERT_BATCH)
+                placed = collection.by_user(records[start:end])
+            for number, own in placed.items():
+                with self._using(app_id, "written to") as collection:
+                    collection.put(number, own)
+                await asyncio.sleep(0)
+            await self._tidy(app_id)
+            start = end
+
+    async def _tidy(self, app_id: str) -> None:
+        """What follows a write: flushes that are due, and some steps of a split."""
+        flushed = True
+        while flushed:
+            with self._using(app_id, "written to") as collection:
+                flushed = collection.flush_due()
+            if flushed:
+                await asyncio.sleep(_REST)
+        try:
+            with self._using(app_id, "split") as collection:
+                collection.check_size()
+            for _ in range(_SPLIT_STEPS if collection.is_splitting else 0):
+                with self._using(app_id, "split") as collection:
+                    replaced = collection.advance_split()
+                if replaced is not None:
+                    await asyncio.to_thread(shutil.rmtree, replaced, ignore_errors=True)
+                await asyncio.sleep(_REST)
+        except StoreError as exc:
+            logger.warning("splitting is put off, the records stay in one shard: %s", exc)
+            with self._using(app_id, "split") as collection:
+                collection.abandon_split()
 
     async def _delete(self, app_id: str, memory_ids: Sequence[str], *, user_id: str | None) -> None:
-        doomed = of_memories(memory_ids, user_id=user_id)
-        with self._using(app_id, "written to") as shard:
-            shard.edge.update(qe.UpdateOperation.delete_points_by_filter(doomed))
+        for number in self._numbers(app_id, user_id):
+            with self._using(app_id, "written to") as collection:
+                collection.delete(number, memory_ids, user_id=user_id)
+            await asyncio.sleep(0)
 
     # Reads
 
     async def _get(self, app_id: str, memory_ids: Sequence[str]) -> list[Stored]:
-        with self._using(app_id, "read") as shard:
-            found = shard.edge.retrieve(list(memory_ids), STORED_FIELDS, False)
-            return [to_stored(point) for point in found]
+        with self._using(app_id, "read") as collection:
+            asked = collection.by_id(memory_ids)
+        calls = {number: partial(Shard.get, record_ids=ids) for number, ids in asked.items()}
+        return _joined(await self._each(app_id, "read", calls))
 
     async def _dense(self, app_id: str, vector: Vectors, where: Filter, *, limit: int) -> list[Hit]:
-        nearest = qe.Query.Nearest(vector.tolist(), using=MEANING)
-        with self._using(app_id, "searched") as shard:
-            return _search(shard, nearest, where, limit=limit, params=None)
+        call = partial(Shard.dense, vector=vector, where=where, limit=limit)
+        return _joined(await self._each(app_id, "searched", self._every(app_id, where.user_id, call)))
 
     async def _lexical(self, app_id: str, tokens: Sequence[str], where: Filter, *, limit: int) -> list[Hit]:
-        nearest = qe.Query.Nearest(query_words(tokens), using=WORDS)
-        with self._using(app_id, "searched") as shard:
-            params = qe.SearchParams(idf=qe.IdfParams(corpus=_corpus(shard.edge, where.user_id)))
-            return _search(shard, nearest, where, limit=limit, params=params)
+        words = query_words(tokens)
+        numbers = self._numbers(app_id, where.user_id)
+        if len(numbers) == 1:
+            call = partial(Shard.lexical, words=words, where=where, limit=limit)
+            return _joined(await self._each(app_id, "searched", dict.fromkeys(numbers, call)))
+        worded = partial(Shard.worded, user_id=None)
+        sizes = await self._each(app_id, "searched", dict.fromkeys(numbers, worded))
+        rare = partial(Shard.rarities, terms=words.indices)
+        rarities = await self._each(app_id, "searched", dict.fromkeys(numbers, rare))
+        weighted = zip(numbers, over_all(words, sizes, rarities), strict=True)
+        calls = {
+            number: partial(Shard.lexical, words=own, where=where, limit=limit)
+            for number, own in weighted
+            if own.indices
+        }
+        hits = _joined(await self._each(app_id, "searched", calls))
+        # What two shards score alike differs in the last bits; rounded, it is a tie again.
+        return [hit._replace(score=round(hit.score, _TIE_DIGITS)) for hit in hits]
+
+    async def _frequencies(self, app_id: str, tokens: Sequence[str], *, user_id: str | None) -> Frequencies:
+        terms = {token: term_id(token) for token in tokens}
+        worded = partial(Shard.worded, user_id=user_id)
+        rare = partial(Shard.rarities, terms=list(set(terms.values())), user_id=user_id)
+        sizes = await self._each(app_id, "searched", self._every(app_id, user_id, worded))
+        rarities = await self._each(app_id, "searched", self._every(app_id, user_id, rare))
+        counts = held(sizes, rarities)
+        return Frequencies(sum(sizes), {t: counts[term] for t, term in terms.items() if term in counts})
 
     async def _similarities(
         self, app_id: str, vector: Vectors, record_ids: Sequence[str]
     ) -> dict[str, float]:
-        request = qe.QueryRequest(
-            len(record_ids),
-            query=qe.Query.Nearest(vector.tolist(), using=MEANING),
-            filter=of_records(record_ids),
-            params=qe.SearchParams(exact=True),
-        )
-        with self._using(app_id, "searched") as shard:
-            return {str(point.id): point.score for point in shard.edge.query(request)}
+        with self._using(app_id, "searched") as collection:
+            asked = collection.by_id(record_ids)
+        calls = {
+            number: partial(Shard.similarities, vector=vector, record_ids=ids)
+            for number, ids in asked.items()
+        }
+        found = await self._each(app_id, "searched", calls)
+        return {record_id: cosine for part in found for record_id, cosine in part.items()}
 
     async def _scan(self, app_id: str, where: Filter, *, limit: int, start: str | None) -> list[Stored]:
-        request = qe.ScrollRequest(
-            offset=start, limit=limit, filter=to_filter(where), with_payload=STORED_FIELDS, with_vector=False
-        )
-        with self._using(app_id, "read") as shard:
-            points, _ = shard.edge.scroll(request)
-            return [to_stored(point) for point in points]
+        call = partial(Shard.scan, where=where, limit=limit, start=start)
+        found = _joined(await self._each(app_id, "read", self._every(app_id, where.user_id, call)))
+        return sorted(found, key=lambda record: record.id)[:limit]
 
     async def _count(self, app_id: str, where: Filter) -> int:
-        with self._using(app_id, "read") as shard:
-            return shard.edge.count(qe.CountRequest(exact=True, filter=to_filter(where)))
+        call = partial(Shard.count, where=where)
+        return sum(await self._each(app_id, "read", self._every(app_id, where.user_id, call)))
 
-    # Shards. Nothing below awaits: whoever uses a shard is done with it before another can close it.
+    async def _each(self, app_id: str, doing: str, calls: Mapping[int, Callable[[Shard], T]]) -> list[T]:
+        """The answers of some shards, by number, the loop running between them."""
+        found: list[T] = []
+        for number, call in calls.items():
+            if found:
+                await asyncio.sleep(0)
+            with self._using(app_id, doing) as collection:
+                found.append(call(collection.shard(number)))
+        return found
+
+    def _every(
+        self, app_id: str, user_id: str | None, call: Callable[[Shard], T]
+    ) -> dict[int, Callable[[Shard], T]]:
+        return dict.fromkeys(self._numbers(app_id, user_id), call)
+
+    def _numbers(self, app_id: str, user_id: str | None) -> Sequence[int]:
+        with self._using(app_id, "opened") as collection:
+            return collection.numbers(user_id)
+
+    # Collections that are open. Nothing below awaits: whoever uses one is done with it before another
+    # can close it.
 
     @contextmanager
-    def _using(self, app_id: str, doing: str) -> Iterator[_Shard]:
+    def _using(self, app_id: str, doing: str) -> Iterator[Collection]:
         self._require_own_process()
-        shard = self._shards.get(app_id)
-        if shard is None:
-            shard = self._load(app_id)
+        collection = self._opened_apps.get(app_id)
+        if collection is None:
+            collection = self._load(app_id)
         else:
-            self._shards.move_to_end(app_id)
+            self._opened_apps.move_to_end(app_id)
         with self._translated(app_id, doing):
-            yield shard
+            yield collection
 
-    def _load(self, app_id: str) -> _Shard:
+    def _load(self, app_id: str) -> Collection:
         path = self._path(app_id)
-        _, fingerprint = _read_manifest(path)
-        while len(self._shards) >= self._max_open:
-            self._close_shard(*self._shards.popitem(last=False))
+        manifest = read_manifest(path)
+        while len(self._opened_apps) >= self._max_open:
+            self._close_app(*self._opened_apps.popitem(last=False))
         with self._translated(app_id, "opened"):
-            shard = _Shard(qe.EdgeShard.load(str(path), shard_config(fingerprint)))
-        self._shards[app_id] = shard
-        return shard
+            collection = Collection(path, manifest, split_at=self._split_at)
+        self._opened_apps[app_id] = collection
+        return collection
 
-    def _close_shard(self, app_id: str, shard: _Shard) -> None:
+    def _close_app(self, app_id: str, collection: Collection) -> None:
         with self._translated(app_id, "closed"):
-            try:
-                shard.edge.flush()
-            finally:
-                shard.edge.close()
+            collection.close()
 
     def _path(self, app_id: str) -> Path:
         return self.folder / collection_name(app_id)
@@ -314,65 +361,5 @@ class QdrantLocalStore(VectorStore):
             ) from exc
 
 
-def _search(
-    shard: _Shard, nearest: qe.Query, where: Filter, *, limit: int, params: qe.SearchParams | None
-) -> list[Hit]:
-    """One leg. The engine cuts equal scores at will: a tie across the cut is fetched whole, up to a bound."""
-
-    def found(amount: int) -> list[qe.ScoredPoint]:
-        request = qe.QueryRequest(amount, query=nearest, filter=to_filter(where), params=params)
-        return shard.edge.query(request)
-
-    points = [(id_of(point), point.score) for point in found(limit + 1)]
-    if len(points) > limit and points[limit - 1][1] == points[limit][1]:
-        points = [(id_of(point), point.score) for point in found(limit + _TIES)]
-        points.sort(key=lambda point: (-point[1], point[0]))
-    heads = _heads(shard, [point_id for point_id, _ in points[:limit]])
-    return [heads[point_id].scored(score) for point_id, score in points[:limit]]
-
-
-def _heads(shard: _Shard, ids: Sequence[int]) -> dict[int, Head]:
-    kept = shard.heads
-    missing: list[int | UUID | str] = [UUID(int=point_id) for point_id in ids if point_id not in kept]
-    if not missing:
-        return kept
-    read = {id_of(point): to_head(point) for point in shard.edge.retrieve(missing, HEAD_FIELDS, False)}
-    found = {point_id: kept[point_id] for point_id in ids if point_id in kept} | read
-    _keep_heads(shard, read)
-    return found
-
-
-def _keep_heads(shard: _Shard, heads: Mapping[int, Head]) -> None:
-    if len(shard.heads) + len(heads) > _HEADS_KEPT:
-        shard.heads.clear()
-    shard.heads.update(heads)
-
-
-def _corpus(edge: qe.EdgeShard, user_id: str | None) -> qe.Filter | None:
-    """The records whose words count for IDF. None means all: for a lone user the same, 7 times faster."""
-    if user_id is None:
-        return None
-    own = of_user(user_id)
-    lone = edge.count(qe.CountRequest(exact=False, filter=own)) == edge.info().points_count
-    return None if lone else own
-
-
-def _fields(fingerprint: Fingerprint) -> dict[str, str | int]:
-    return {
-        "embedder": fingerprint.embedder,
-        "dimensions": fingerprint.dimensions,
-        "analyser": fingerprint.analyser,
-    }
-
-
-def _read_manifest(path: Path) -> tuple[str, Fingerprint]:
-    """The app of a collection's folder and what it was built with."""
-    try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        return str(manifest["app_id"]), Fingerprint(
-            embedder=manifest["embedder"], dimensions=manifest["dimensions"], analyser=manifest["analyser"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise StoreError(
-            f"{path / _MANIFEST} is missing or damaged ({exc}); move {path} away and run `omnimemory rebuild`"
-        ) from exc
+def _joined(parts: Sequence[Sequence[T]]) -> list[T]:
+    return [found for part in parts for found in part]

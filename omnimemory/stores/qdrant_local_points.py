@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import qdrant_edge as qe
 
-from omnimemory.core.lexical import term_id, weights
+from omnimemory.core.lexical import term_id
 from omnimemory.core.schemas import Status
 from omnimemory.stores.records import Filter, Fingerprint, Hit, Record, RecordKind, Stored
 
 MEANING = "meaning"
 WORDS = "words"
-HEAD_FIELDS = ["memory_id", "kind", "statement_id", "version", "evidence_at", "importance"]
+HEAD_FIELDS = ["memory_id", "kind", "statement_id", "version", "evidence_at", "importance", "substance"]
 STORED_FIELDS = ["memory_id", "kind", "user_id", "version", "status", "document"]
 
 
@@ -43,8 +43,7 @@ def field_indexes() -> list[qe.UpdateOperation]:
 
 def to_point(record: Record) -> qe.Point:
     vector: dict[str, Any] = {MEANING: record.vector.tolist()}
-    if record.tokens:
-        terms = weights(record.tokens)
+    if terms := record.words:
         vector[WORDS] = qe.SparseVector(list(terms), list(terms.values()))
     payload: dict[str, Any] = {
         "memory_id": record.memory_id,
@@ -61,6 +60,8 @@ def to_point(record: Record) -> qe.Point:
         payload["ended_at"] = record.ended_at
     if record.importance:
         payload["importance"] = record.importance
+    if record.substance != 1.0:
+        payload["substance"] = record.substance
     if record.session_id is not None:
         payload["session_id"] = record.session_id
     if record.statement_id is not None:
@@ -76,6 +77,22 @@ def query_words(tokens: Sequence[str]) -> qe.SparseVector:
     return qe.SparseVector(list(terms), [1.0] * len(terms))
 
 
+def reweighted(words: qe.SparseVector, by: Mapping[int, float]) -> qe.SparseVector:
+    """``words`` with each weight times the term's number in ``by``; terms without one are left out."""
+    kept = {
+        term: weight * by[term]
+        for term, weight in zip(words.indices, words.values, strict=True)
+        if term in by
+    }
+    return qe.SparseVector(list(kept), list(kept.values()))
+
+
+def weight_of(point: qe.ScoredPoint, term: int) -> float:
+    """The weight of a term that the record holds, of a point read with its words."""
+    words = cast("dict[str, qe.SparseVector]", point.vector)[WORDS]
+    return words.values[words.indices.index(term)]
+
+
 class Head(NamedTuple):
     """What a hit tells of its record, but for the score."""
 
@@ -86,6 +103,7 @@ class Head(NamedTuple):
     version: int
     evidence_at: float
     importance: float
+    substance: float
 
     def scored(self, score: float) -> Hit:
         return Hit(
@@ -97,6 +115,7 @@ class Head(NamedTuple):
             score,
             self.evidence_at,
             self.importance,
+            self.substance,
         )
 
 
@@ -114,6 +133,7 @@ def head_of(record: Record) -> Head:
         record.version,
         record.evidence_at,
         record.importance,
+        record.substance,
     )
 
 
@@ -127,6 +147,7 @@ def to_head(point: qe.Record) -> Head:
         payload["version"],
         payload["evidence_at"],
         payload.get("importance", 0.0),
+        payload.get("substance", 1.0),
     )
 
 
@@ -169,6 +190,13 @@ def to_filter(where: Filter) -> qe.Filter:
 @lru_cache(maxsize=1024)
 def of_user(user_id: str) -> qe.Filter:
     return qe.Filter(must=[_equals("user_id", user_id)])
+
+
+def with_words(user_id: str | None) -> qe.Filter:
+    must: list[Any] = [qe.HasVectorCondition(WORDS)]
+    if user_id is not None:
+        must.append(_equals("user_id", user_id))
+    return qe.Filter(must=must)
 
 
 def of_memories(memory_ids: Sequence[str], *, user_id: str | None) -> qe.Filter:

@@ -203,9 +203,12 @@ async def test_the_collections_folder_says_whose_it_is(tmp_path: Path) -> None:
     async with QdrantLocalStore(tmp_path) as store:
         await store.prepare("Ada's app", FINGERPRINT)
     manifest = json.loads((tmp_path / collection_name("Ada's app") / "collection.json").read_text())
-    assert manifest == {"app_id": "Ada's app", "embedder": "axes", "dimensions": 8, "analyser": "words-1"}
+    built_with = {"embedder": "axes", "dimensions": 8, "analyser": "words-1"}
+    assert manifest == {"app_id": "Ada's app", **built_with, "shards": 1}
 
 
 async def test_at_least_one_shard_must_be_allowed(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="max_open"):
         QdrantLocalStore(tmp_path, max_open=0)
+    with pytest.raises(InvalidRequest, match="split_at"):
+        QdrantLocalStore(tmp_path, split_at=0)
