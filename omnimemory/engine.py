@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
 from pydantic import JsonValue
@@ -36,10 +37,12 @@ from omnimemory.ledger.values import Appended
 from omnimemory.models.base import ChatModel, Embedder, Prompt, Usage
 from omnimemory.models.chunking import TokenCounter
 from omnimemory.projector import Projector
+from omnimemory.recall.calibration import Calibrations
 from omnimemory.recall.links import LinkFinder
 from omnimemory.recall.pack import pack
 from omnimemory.recall.recall import Recall
 from omnimemory.recall.request import RecallRequest
+from omnimemory.recall.rerank import Reranking
 from omnimemory.signals import Signal
 from omnimemory.stores.base import VectorStore
 from omnimemory.summaries import SummaryDelivery, unstored_turns
@@ -69,6 +72,7 @@ class Engine:
         agents: Agents,
         chat_model: ChatModel | None = None,
         counter: TokenCounter | None = None,
+        reranker: Reranking | None = None,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
@@ -77,6 +81,7 @@ class Engine:
         self.agents = agents
         self.chat_model = chat_model
         self.counter = counter or TokenCounter()
+        self.reranker = reranker
         self._stack = AsyncExitStack()
         self._lanes: list[asyncio.Task[None]] = []
 
@@ -91,8 +96,12 @@ class Engine:
                 stack.push_async_callback(self.chat_model.aclose)
             self._stack = stack.pop_all()
         self._changed = Signal()
-        self.projector = Projector(self.ledger, self.store, self.embedder, changed=self._changed)
-        self._recall = Recall(self.ledger, self.store, self.embedder, self.settings)
+        calibrations = Calibrations(self.ledger, self.embedder)
+        self.projector = Projector(
+            self.ledger, self.store, self.embedder, calibrations, changed=self._changed
+        )
+        recall = partial(Recall, self.ledger, self.store, self.embedder, self.settings, calibrations)
+        self._recall = recall(reranker=self.reranker)
         links = LinkFinder(self.store, self.embedder, self.settings)
         synthesizer = Synthesizer(self.ledger, self.projector, links, self.agents, self.settings)
         self._seal = HeaderSeal(self.settings.home)
@@ -110,7 +119,7 @@ class Engine:
             changed=self._changed,
         )
         self.ingest = Ingest(self.ledger, self.settings, accepted=self._accepted)
-        self.items = ItemBatches(self.ledger, self._recall, changed=self.projector.wake)
+        self.items = ItemBatches(self.ledger, recall(), changed=self.projector.wake)  # by score alone
         self._lanes = [
             asyncio.create_task(_supervised("index lane", self.projector.run)),
             asyncio.create_task(_supervised("synthesis lane", self._worker.run)),
@@ -222,16 +231,23 @@ class Engine:
 
     # Reading
 
-    async def recall(self, request: RecallRequest) -> list[ScoredMemory]:
+    async def recall(self, request: RecallRequest) -> Recalled:
         """See ``Recall``."""
         return await self._recall(request)
 
-    async def recall_packed(self, request: RecallRequest, token_budget: int) -> Recalled:
-        """The memories with a block for a prompt, of at most ``token_budget`` tokens."""
-        memories = await self._recall(request)
-        packed = pack(memories, token_budget=token_budget, count=self.counter.count)
-        return Recalled(
-            memories=tuple(memories), block=packed.text, packed=packed.memories, tokens=packed.tokens
+    async def recall_packed(
+        self, request: RecallRequest, token_budget: int, *, group_by_session: bool = False
+    ) -> Recalled:
+        """The memories with a block for a prompt, of at most ``token_budget`` tokens; see ``pack``."""
+        recalled = await self._recall(request)
+        packed = pack(
+            recalled.memories,
+            token_budget=token_budget,
+            count=self.counter.count,
+            group_by_session=group_by_session,
+        )
+        return recalled.model_copy(
+            update={"block": packed.text, "packed": packed.memories, "tokens": packed.tokens}
         )
 
     async def get(self, scope: Scope, memory_id: str) -> Memory:

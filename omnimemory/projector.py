@@ -19,6 +19,7 @@ from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import OutboxRow
 from omnimemory.models.base import Embedder
 from omnimemory.models.vectors import directed
+from omnimemory.recall.calibration import Calibrations
 from omnimemory.signals import Doorbell, Signal
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.projection import parts_of_all, records_of
@@ -37,7 +38,16 @@ RETRY_SECONDS = (0.5, 30.0)
 class Projector:
     """Delivers outbox rows, oldest first. ``run`` goes on for ever; ``deliver`` does some now."""
 
-    def __init__(self, ledger: Ledger, store: VectorStore, embedder: Embedder, *, changed: Signal) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: VectorStore,
+        embedder: Embedder,
+        calibrations: Calibrations,
+        *,
+        changed: Signal,
+    ) -> None:
+        self._calibrations = calibrations
         self._ledger = ledger
         self._store = store
         self._embedder = embedder
@@ -128,6 +138,7 @@ class Projector:
             if erased:
                 await self._store.delete(app_id, sorted(erased))
             await self._ledger.outbox_done([row.seq for row in rows])
+        await self._calibrations.refine(app_id)
 
     async def records(self, memories: Sequence[Memory]) -> list[Record]:
         """The store's records of ``memories``, embedded in one go."""

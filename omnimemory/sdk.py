@@ -25,7 +25,8 @@ class OmniMemorySDK(Writing, Reading, Evolving, Keeping, Working):
 
     Settings come from keyword arguments (the fields of ``core.settings.Settings``), the environment
     and ``.env``. Without any, everything is local: no key, no server, no network. ``chat_model``,
-    ``embedder``, ``agents`` and ``store`` take the place of what the settings name.
+    ``embedder``, ``agents`` and ``store`` take the place of what the settings name. A ``reranker``, a
+    function that gets a query and the best memories, returns those to keep in its order.
 
     Facades with equal settings share one engine; ``close`` gives it back. Every method raises
     ``InvalidRequest`` for arguments it cannot use and another ``OmniMemoryError`` when a part fails.

@@ -16,6 +16,7 @@ from omnimemory.models.base import ChatModel, Embedder
 from omnimemory.models.cache import CachedEmbedder
 from omnimemory.models.chunking import ChunkingEmbedder, TokenCounter
 from omnimemory.models.providers import PROVIDERS, access
+from omnimemory.recall.rerank import Reranking
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.registry import store_class
 
@@ -33,6 +34,7 @@ class Parts:
     embedder: Embedder | None = None
     agents: Agents | None = None
     store: VectorStore | None = None
+    reranker: Reranking | None = None
 
 
 def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
@@ -55,6 +57,7 @@ def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
         agents=agents,
         chat_model=own_model,
         counter=counter,
+        reranker=parts.reranker,
     )
 
 

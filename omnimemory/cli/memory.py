@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omnimemory.cli.options import Home, Json
+from omnimemory.cli.options import Home
 
 if TYPE_CHECKING:
-    from omnimemory.core.schemas import ScoredMemory
+    from omnimemory.core.schemas import Recalled
 
 app = typer.Typer(help="Query memories.", no_args_is_help=True)
+
+NOTHING = "No memory matches."
+
+
+Budget = Annotated[
+    int | None, typer.Option(help="Print a block for a prompt instead, of at most so many tokens.")
+]
+Grouped = Annotated[
+    bool, typer.Option("--grouped", help="The block's memories by session, in the order of time.")
+]
+Explain = Annotated[bool, typer.Option("--explain", help="Show every number that made the score.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON document instead of text: a list of memories or, with --explain or "
+        "--token-budget, all that the recall gave.",
+    ),
+]
 
 
 class Kind(StrEnum):
@@ -43,19 +61,23 @@ def query(
     kind: Annotated[
         list[Kind] | None, typer.Option(help="Only turns or only notes; may be repeated.")
     ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show every number that made the score.")
-    ] = False,
+    token_budget: Budget = None,
+    grouped: Grouped = False,
+    explain: Explain = False,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Recall the most useful memories for a query."""
     from omnimemory.cli.connect import connect
     from omnimemory.cli.output import print_json
+    from omnimemory.core.errors import InvalidRequest
 
-    async def run() -> Sequence[ScoredMemory]:
+    if grouped and token_budget is None:
+        raise InvalidRequest("--grouped arranges the block for a prompt; give --token-budget too")
+
+    async def run() -> Recalled:
         async with connect(home) as sdk:
-            found = await sdk.recall(
+            return await sdk.recall(
                 app_id,
                 query,
                 user_id=user_id,
@@ -63,28 +85,66 @@ def query(
                 n_results=n_results,
                 similarity_threshold=threshold,
                 kinds=tuple(item.value for item in kind or Kind),
+                token_budget=token_budget,
+                group_by_session=grouped,
                 explain=explain,
             )
-        return found.memories
 
-    results = asyncio.run(run())
+    found = asyncio.run(run())
     if as_json:
-        print_json([result.to_dict() for result in results])
+        print_json(_document(found) if explain or token_budget else _memories(found))
+        return
+    if token_budget is not None:
+        _print_block(found)
+    if explain:
+        _print_explained(found)
+    elif token_budget is None:
+        _print_results(found)
+
+
+def _memories(found: Recalled) -> list[dict[str, object]]:
+    return [result.to_dict() for result in found]
+
+
+def _document(found: Recalled) -> dict[str, object]:
+    return {
+        "memories": _memories(found),
+        "near_misses": [miss.model_dump(mode="json") for miss in found.near_misses],
+        "block": found.block,
+        "tokens": found.tokens,
+        "packed": [result.memory_id for result in found.packed],
+    }
+
+
+def _print_results(found: Recalled) -> None:
+    from omnimemory.cli.output import console, scores_table
+
+    console().print(scores_table(found.memories, parts=False) if found.memories else NOTHING)
+
+
+def _print_block(found: Recalled) -> None:
+    """The block as it is, so that it can be piped into a prompt; without one, a line on stderr."""
+    from omnimemory.cli.output import console
+    from omnimemory.core.display import plain
+
+    if found.block:
+        typer.echo(plain(found.block))
     else:
-        _print(results, explain=explain)
+        console(errors=True).print("No memory fits the budget." if found.memories else NOTHING)
 
 
-def _print(results: Sequence[ScoredMemory], *, explain: bool) -> None:
-    from rich.text import Text
+def _print_explained(found: Recalled) -> None:
+    from rich.padding import Padding
 
-    from omnimemory.cli.output import console, explained, scores_table
+    from omnimemory.cli.output import console, explanation_parts, heading, near_misses_table
 
     out = console()
-    if not results:
-        out.print("No memory matches.")
-        return
-    out.print(scores_table(results, parts=explain))
-    for result in results if explain else ():
-        out.print(Text(f"#{result.rank} {result.memory_id}", style="bold"))
-        for line in explained(result):
-            out.print(Text(f"   {line}"))
+    if not found.memories:
+        out.print(NOTHING)
+    for result in found:
+        out.print(heading(result))
+        for part in explanation_parts(result):
+            out.print(Padding(part, (1, 0, 0, 4), expand=False))
+        out.print()
+    if found.near_misses:
+        out.print(near_misses_table(found.near_misses))

@@ -7,18 +7,22 @@ markup is read in it, and control characters cannot reach the terminal.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from omnimemory.core.display import one_line
+from omnimemory.core.display import one_line, plain
 from omnimemory.core.notes import is_nothing
+from omnimemory.core.results import NearMiss
 from omnimemory.core.schemas import Memory, ScoredMemory
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
 _PIPED_WIDTH = 140
 _NEVER_SAID = "-"
@@ -113,17 +117,128 @@ def _recalled(result: ScoredMemory) -> str:
     return headline(result.memory)
 
 
-def explained(result: ScoredMemory) -> list[str]:
-    """The explanation of one result as ``name: value`` lines, nested names joined by dots."""
-    return [f"{name}: {value}" for name, value in _flat("", result.explanation or {})]
+def heading(result: ScoredMemory) -> Text:
+    """Which result it is, on two lines: rank, score, kind, day and id; then what it says."""
+    from rich.text import Text
+
+    memory = result.memory
+    line = Text(f"#{result.rank}  {result.composite_score:.4f}", style="bold")
+    facts = f"  {memory.kind.value}, said {said_on(memory)}, {plain(memory.id)}\n"
+    return Text.assemble(line, (facts, "dim"), _recalled(result))
 
 
-def _flat(prefix: str, node: Mapping[str, object]) -> list[tuple[str, str]]:
-    lines: list[tuple[str, str]] = []
-    for name, value in node.items():
-        path = f"{prefix}.{name}" if prefix else name
-        if isinstance(value, Mapping):
-            lines.extend(_flat(path, value))
+def explanation_parts(result: ScoredMemory) -> list[Table | Text]:
+    """The explanation of one result, to be added up by eye.
+
+    What holds a ``contribution`` is a row of a table that sums them, what holds a ``boost`` one of a
+    table that makes them a factor; every other value is listed. A name is the path to the value.
+    """
+    from rich.text import Text
+
+    rows, others = _rows_and_others(result.explanation or {})
+    added = {name: row for name, row in rows.items() if "contribution" in row}
+    boosted = {name: row for name, row in rows.items() if "boost" in row}
+    total = sum(_number(row["contribution"]) for row in added.values())
+    factor = 1.0 + sum(_number(row["boost"]) for row in boosted.values())
+    parts: list[Table | Text] = []
+    if added:
+        sum_name = _take(others, total) or "sum"
+        parts.append(_adding_up("evidence", added, "contribution", (sum_name, total)))
+    if boosted:
+        parts.append(_adding_up("boosts", boosted, "boost", ("1 + boosts", factor)))
+    if added and boosted and math.isclose(total * factor, result.composite_score):
+        product = _take(others, total * factor) or "score"
+        parts.append(Text(f"{sum_name} {total:.4f} x {factor:.4f} = {total * factor:.4f} {product}"))
+    said = result.matched_statement
+    listed = [
+        f"{name}: {_shown(value)}"
+        for name, value in others.items()
+        if value is not None and not (said is not None and value == said.text)  # the heading has it
+    ]
+    return [*parts, Text("\n".join(listed))] if listed else parts
+
+
+def near_misses_table(misses: Sequence[NearMiss]) -> Table:
+    """What nearly came back, best first, and why it did not."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("score", "match", "cosine", "words"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("near miss", no_wrap=True)
+    table.add_column("left out because", ratio=1)
+    for miss in misses:
+        similarity = miss.similarity_score
+        table.add_row(
+            f"{miss.composite_score:.3f}",
+            f"{miss.match:.3f}",
+            _NEVER_SAID if similarity is None else f"{similarity:.3f}",
+            f"{miss.lexical_score:.2f}",
+            plain(miss.memory_id),
+            one_line(miss.reason),
+        )
+    return table
+
+
+def _rows_and_others(
+    tree: Mapping[str, JsonValue], prefix: str = ""
+) -> tuple[dict[str, Mapping[str, JsonValue]], dict[str, JsonValue]]:
+    """What takes part in a sum, and every other value, each by its path in the tree."""
+    rows: dict[str, Mapping[str, JsonValue]] = {}
+    others: dict[str, JsonValue] = {}
+    for name, value in tree.items():
+        path = prefix + name
+        if not isinstance(value, Mapping):
+            others[path] = value
+        elif "contribution" in value or "boost" in value:
+            rows[path] = value
         else:
-            lines.append((path, f"{value:.4f}" if isinstance(value, float) else one_line(str(value))))
-    return lines
+            inner_rows, inner_others = _rows_and_others(value, f"{path}.")
+            rows |= inner_rows
+            others |= inner_others
+    return rows, others
+
+
+def _adding_up(
+    title: str, rows: Mapping[str, Mapping[str, JsonValue]], last: str, total: tuple[str, float]
+) -> Table:
+    """A row each, under the union of their names; the column ``last`` ends in the total."""
+    from rich import box
+    from rich.table import Table
+
+    names = [name for name in dict.fromkeys(name for row in rows.values() for name in row) if name != last]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(title, no_wrap=True)
+    for name in (*names, last):
+        table.add_column(name, justify="right", no_wrap=True)
+    for path, row in rows.items():
+        number = _number(row[last])
+        table.add_row(
+            path,
+            *(_shown(row.get(name)) for name in names),
+            f"{'-' if number < 0 else '+'} {abs(number):.4f}",
+        )
+    table.add_row(total[0], *("" for _ in names), f"= {total[1]:.4f}", style="bold")
+    return table
+
+
+def _take(values: dict[str, JsonValue], wanted: float) -> str | None:
+    """The name of the value that is the wanted number, which is then taken out."""
+    for name, value in values.items():
+        if isinstance(value, float) and math.isclose(value, wanted):
+            del values[name]
+            return name
+    return None
+
+
+def _number(value: JsonValue) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _shown(value: JsonValue) -> str:
+    if value is None:
+        return _NEVER_SAID
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return one_line(", ".join(map(str, value)) if isinstance(value, list) else str(value))

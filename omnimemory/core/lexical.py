@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
 K1 = 1.5
 B = 0.75
-AVERAGE_LENGTH = 40.0
-"""Index words of a usual record: a turn with speaker, date and two neighbours (41 on average in
-LoCoMo's chats). A constant, so that a record's weights do not change when others come or go."""
+AVERAGE_LENGTH = 56.0
+"""Length of a usual record: a turn with speaker, date and context (49 on average in LoCoMo's chats).
+A constant, so that a record's weights do not change when others come or go."""
+CONTEXT_WEIGHT = 0.9
+"""What a mention nearby counts: recall of the whole window at 1, yet the turn that said it comes first
+(docs/RECALL.md)."""
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -32,11 +36,20 @@ def term_id(token: str) -> int:
     return zlib.crc32(token.encode("utf-8", "surrogatepass"))
 
 
-def weights(tokens: Sequence[str], *, average_length: float = AVERAGE_LENGTH) -> dict[int, float]:
-    """A document's sparse vector: tf (k1 + 1) / (tf + k1 (1 - b + b length / average)) by term id."""
-    damping = K1 * (1.0 - B + B * len(tokens) / average_length)
+def weights(
+    tokens: Sequence[str], context: Sequence[str] = (), *, average_length: float = AVERAGE_LENGTH
+) -> dict[int, float]:
+    """A document's sparse vector: tf (k1 + 1) / (tf + k1 (1 - b + b length / average)) by term id.
+
+    A word of the ``context`` counts ``CONTEXT_WEIGHT``, in tf and length, where an own word counts 1.
+    """
+    counts: dict[str, float] = dict(Counter(tokens))
+    for token in context:
+        counts[token] = counts.get(token, 0.0) + CONTEXT_WEIGHT
+    length = len(tokens) + CONTEXT_WEIGHT * len(context)
+    damping = K1 * (1.0 - B + B * length / average_length)
     found: dict[int, float] = {}
-    for token, count in Counter(tokens).items():
+    for token, count in counts.items():
         key = term_id(token)
         found[key] = max(found.get(key, 0.0), count * (K1 + 1.0) / (count + damping))
     return found
@@ -47,39 +60,37 @@ def idf(documents: int, frequency: int) -> float:
     return math.log1p((documents - frequency + 0.5) / (frequency + 0.5))
 
 
-class Bm25:
-    """Scores a handful of documents that no store has indexed yet.
+@dataclass(frozen=True, slots=True)
+class Frequencies:
+    """How many of a scope's ``documents`` hold each word; a word that is not in ``counts`` is in none."""
 
-    So few documents say little about how rare a word is, so each word is also taken to stand in
-    one of a hundred others: the scores are on the scale of a store that holds a user's memories.
+    documents: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def rarity(self, word: str) -> float:
+        """The word's IDF; where nothing is counted yet, that of a word in one of a hundred documents."""
+        return idf(self.documents or _PRIOR_DOCUMENTS, self.counts.get(word, 0 if self.documents else 1))
+
+
+def scores(
+    documents: Sequence[Mapping[int, float]],
+    query_tokens: Iterable[str],
+    frequencies: Frequencies = Frequencies(),  # frozen
+) -> list[float]:
+    """BM25 of documents (``weights``) that no store has indexed yet, in their order; 0 for no shared word.
+
+    Words are as rare as in what the store holds (``frequencies``), so that the scores are on its
+    scale. While it holds nothing they are counted in the documents themselves and, as so few say
+    little, taken to stand in one of a hundred others too.
     """
-
-    def __init__(self, documents: Iterable[Sequence[str]], *, average_length: float = AVERAGE_LENGTH) -> None:
-        self._weights = [weights(tokens, average_length=average_length) for tokens in documents]
-        self._frequencies = Counter(term for document in self._weights for term in document)
-
-    def scores(self, query_tokens: Iterable[str]) -> list[float]:
-        """One score for each document, in their order; 0 where no word is shared."""
-        size = len(self._weights) + _PRIOR_DOCUMENTS
-        query = {term: idf(size, self._frequencies[term] + 1) for term in map(term_id, set(query_tokens))}
-        return [
-            sum(rarity * document.get(term, 0.0) for term, rarity in query.items())
-            for document in self._weights
-        ]
+    words = set(query_tokens)
+    if not frequencies.documents:
+        counts = {word: 1 + sum(term_id(word) in document for document in documents) for word in words}
+        frequencies = Frequencies(len(documents) + _PRIOR_DOCUMENTS, counts)
+    query = [(term_id(word), frequencies.rarity(word)) for word in words]
+    return [sum(rarity * document.get(term, 0.0) for term, rarity in query) for document in documents]
 
 
 def date_words(said: datetime) -> str:
     """The date as people write it, in English whatever the locale: ``8 May 2023``."""
     return f"{said.day} {_MONTHS[said.month - 1]} {said.year}"
-
-
-def turn_text(
-    speaker: str, said: datetime | None, text: str, *, before: str | None = None, after: str | None = None
-) -> str:
-    """What a turn is found by in the lexical leg: speaker, date, text and the neighbours' texts.
-
-    The neighbours make a short answer findable by the question it answers (measured: recall of
-    turns in the top 10 from .50 to .71).
-    """
-    parts = (speaker, date_words(said) if said else None, text, before, after)
-    return "\n".join(part for part in parts if part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -146,6 +146,13 @@ class Memory(DictReadable):
             raise InvalidRequest(
                 "not a memory: expected memory_id, document and metadata, as get_memory returns them"
             ) from exc
+
+
+class Neighbours(NamedTuple):
+    """The turns around a turn in its session, the nearest first."""
+
+    before: tuple[Memory, ...] = ()
+    after: tuple[Memory, ...] = ()
 
 
 class StatementPair(Frozen):

@@ -90,14 +90,27 @@ class MemoryList(Tabled, list[M]):
         )
 
 
+class NearMiss(Frozen):
+    """A candidate that is not among the results, with the numbers that a result has, and why not."""
+
+    memory_id: str
+    composite_score: float
+    match: float
+    similarity_score: float | None
+    lexical_score: float
+    reason: str
+
+
 class Recalled(Tabled, Frozen):
     """What a recall found, best first; reads as a sequence of memories.
 
     With a token budget, ``block`` is a ready-made text for a prompt that frames as many of them as
-    fit as data, ``packed`` are those, and ``tokens`` is its size.
+    fit as data, ``packed`` are those, and ``tokens`` is its size. ``near_misses``, best first, are
+    given where the recall was asked to explain.
     """
 
     memories: tuple[ScoredMemory, ...] = ()
+    near_misses: tuple[NearMiss, ...] = ()
     block: str = ""
     packed: tuple[ScoredMemory, ...] = ()
     tokens: int = 0

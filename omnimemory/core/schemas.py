@@ -27,6 +27,7 @@ from omnimemory.core.memories import (
 )
 from omnimemory.core.results import (
     MemoryPage,
+    NearMiss,
     Recalled,
     ScoredMemory,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "MemoryPage",
     "Message",
     "Metadata",
+    "NearMiss",
     "NoteSections",
     "Operation",
     "Recalled",

@@ -16,13 +16,17 @@ _QUALITY = {Depth.HIGH: 1.0, Depth.MEDIUM: 0.6, Depth.LOW: 0.2, Depth.UNKNOWN: 0
 class ScoringWeights(Frozen):
     """The constants of the composite score; each is a setting.
 
-    ``recency_hours`` is the time after which the recency score has fallen to 1/e.
+    ``recency_hours`` is the time after which the recency score has fallen to 1/e. Relevance is
+    ``substance_weight`` x substance, ``date_weight`` x nearness to the days that the question names
+    (if it names any) and, for the rest, ``dense_weight`` x meaning against words.
     """
 
     recency_weight: float = Field(default=0.1, ge=0)
     importance_weight: float = Field(default=0.1, ge=0)
     recency_hours: float = Field(default=10950.0, gt=0)
-    dense_weight: float = Field(default=0.5, ge=0, le=1)
+    dense_weight: float = Field(default=0.45, ge=0, le=1)
+    substance_weight: float = Field(default=0.15, ge=0, le=0.5)
+    date_weight: float = Field(default=0.1, ge=0, le=0.5)
 
 
 def importance_of(

@@ -170,7 +170,17 @@ class Settings(BaseSettings):
         gt=0,
     )
     dense_weight: float = _env(
-        "OMNIMEMORY_DENSE_WEIGHT", 0.5, "share of meaning in relevance; the rest is words", ge=0, le=1
+        "OMNIMEMORY_DENSE_WEIGHT", 0.45, "share of meaning in relevance, against words", ge=0, le=1
+    )
+    substance_weight: float = _env(
+        "OMNIMEMORY_SUBSTANCE_WEIGHT", 0.15, "share in relevance of how much a turn says", ge=0, le=0.5
+    )
+    date_weight: float = _env(
+        "OMNIMEMORY_DATE_WEIGHT",
+        0.1,
+        "share in relevance of nearness to the days a question names",
+        ge=0,
+        le=0.5,
     )
     recency_weight: float = _env(
         "OMNIMEMORY_RECENCY_WEIGHT", 0.1, "weight of recency in the composite score", ge=0
@@ -234,6 +244,8 @@ class Settings(BaseSettings):
             importance_weight=self.importance_weight,
             recency_hours=self.recency_hours,
             dense_weight=self.dense_weight,
+            substance_weight=self.substance_weight,
+            date_weight=self.date_weight,
         )
 
 

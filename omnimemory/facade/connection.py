@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from omnimemory.core.settings import Settings
     from omnimemory.engine import Engine
     from omnimemory.models.base import ChatModel, Embedder
+    from omnimemory.recall.rerank import Reranker
     from omnimemory.stores.base import VectorStore
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,12 @@ class Connection:
         embedder: Embedder | None = None,
         agents: Agents | None = None,
         store: VectorStore | None = None,
+        reranker: Reranker | None = None,
         **overrides: object,
     ) -> None:
         from omnimemory.core.settings import Settings
         from omnimemory.models.foreign import on_home_loop
+        from omnimemory.recall.rerank import Reranking
         from omnimemory.wiring import Parts, engine_from
 
         chosen = settings or Settings.load(overrides)
@@ -49,13 +52,16 @@ class Connection:
             embedder=on_home_loop(embedder, timeout=chosen.embedding_timeout) if embedder else None,
             agents=agents,
             store=store,
+            reranker=None
+            if reranker is None
+            else Reranking(reranker, timeout=chosen.query_embedding_timeout),
         )
         self.settings = chosen
 
         async def open_engine() -> Engine:
             return await engine_from(chosen, parts).__aenter__()
 
-        self._key = (chosen, *map(id, (chat_model, embedder, agents, store)))
+        self._key = (chosen, *map(id, (chat_model, embedder, agents, store, reranker)))
         self._runtime = shared_runtime(self._key, open_engine)
         self._closed = False
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from omnimemory.core.errors import InvalidRequest, NotFound
 from omnimemory.core.results import MemoryList
 from omnimemory.core.schemas import Memory, MemoryKind, MemoryPage, Recalled, Scope, ScoredMemory, Status
-from omnimemory.facade.arguments import identifier, members, optional_text, whole_number
+from omnimemory.facade.arguments import identifier, instance, members, optional_text, whole_number
 from omnimemory.facade.connection import Connection
 from omnimemory.recall.request import RecallRequest, check_moment
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+
+BUDGET_RESULTS = 50
+"""Memories recalled to fill a token budget: 2,000 tokens hold about forty short turns."""
 
 
 class Reading(Connection):
@@ -42,7 +45,8 @@ class Reading(Connection):
             similarity_threshold=similarity_threshold,
             filters=filters,
         )
-        return MemoryList(await self.run(lambda engine: engine.recall(request)))
+        recalled = await self.run(lambda engine: engine.recall(request))
+        return MemoryList(recalled.memories)
 
     async def recall(
         self,
@@ -61,6 +65,7 @@ class Reading(Connection):
         similarity_threshold: float | None = None,
         composite_threshold: float | None = None,
         token_budget: int | None = None,
+        group_by_session: bool = False,
         shown: Iterable[str] = (),
         explain: bool = False,
     ) -> Recalled:
@@ -68,10 +73,20 @@ class Reading(Connection):
 
         ``said_after`` (inclusive) and ``said_before`` look at when things were said; ``as_of`` asks
         what was stored at that moment. ``filters`` must all match the user metadata. With
-        ``token_budget`` the result's ``block`` is a text for a prompt that frames the memories as
-        data, whole memories only. ``shown`` are texts and message ids that the prompt holds anyway:
-        turns that are just that are left out. ``explain`` adds every number that made each score.
+        ``token_budget`` the result's ``block`` is a text for a prompt of at most that many tokens. It
+        frames as data what of the results serves the prompt best, none cut in half: a note that has
+        no room stands by the statements that matched. The budget is then the limit: without
+        ``n_results`` up to 50 memories are recalled to fill it. The block has the best first, or with
+        ``group_by_session`` sessions under their dates, all in the order of time. ``shown`` are texts
+        and message ids that the prompt holds anyway: turns that are just that are left out.
+        ``explain`` adds every number that made each score.
         """
+        budget = None if token_budget is None else whole_number(token_budget, "token_budget", most=None)
+        grouped = instance(group_by_session, bool, "group_by_session")
+        if grouped and budget is None:
+            raise InvalidRequest("group_by_session arranges the block for a prompt; give token_budget too")
+        if budget is not None and n_results is None:
+            n_results = max(self.settings.n_results, BUDGET_RESULTS)
         request = self._request(
             Scope(app_id=app_id, user_id=user_id, session_id=session_id),
             query,
@@ -87,10 +102,9 @@ class Reading(Connection):
             shown=shown,
             explain=explain,
         )
-        if token_budget is None:
-            return Recalled(memories=tuple(await self.run(lambda engine: engine.recall(request))))
-        budget = whole_number(token_budget, "token_budget", most=None)
-        return await self.run(lambda engine: engine.recall_packed(request, budget))
+        if budget is None:
+            return await self.run(lambda engine: engine.recall(request))
+        return await self.run(lambda engine: engine.recall_packed(request, budget, group_by_session=grouped))
 
     async def get_memory(self, memory_id: str, app_id: str, user_id: str | None = None) -> Memory | None:
         """One memory by its id, whatever its status; None when the scope has none."""

@@ -75,7 +75,9 @@ class Evolution(Operations):
             )
         touched: dict[str, Memory] = {}
         for memory in plan.created:
-            touched[memory.id] = history.store(conn, memory)
+            touched[memory.id] = stored = history.store(conn, memory)
+            if stored.kind is MemoryKind.TURN:
+                touched |= {turn.id: turn for turn in sessions.beside(conn, stored)}
         for memory in plan.changed:
             before, after = history.replace(conn, memory, now=now)
             touched[after.id] = after
@@ -189,8 +191,7 @@ def _reads_otherwise(before: Memory, after: Memory) -> bool:
     """Whether the words of the turns beside this one change with it."""
     if after.kind is not MemoryKind.TURN:
         return False
-    was_there, is_there = before.status is not Status.DELETED, after.status is not Status.DELETED
-    return was_there != is_there or before.text != after.text
+    return before.is_active != after.is_active or before.text != after.text
 
 
 def _cite(conn: Connection, changed: Iterable[Memory]) -> None:

@@ -13,10 +13,12 @@ from sqlalchemy.exc import ArgumentError
 
 from omnimemory.core.errors import ConfigError
 from omnimemory.ledger import migrations, owners
+from omnimemory.ledger.calibrations import CalibrationRows
 from omnimemory.ledger.evolution import Evolution
 from omnimemory.ledger.items import Items
 from omnimemory.ledger.memories import Memories
 from omnimemory.ledger.outbox import Outbox
+from omnimemory.ledger.speakers import Speakers
 from omnimemory.ledger.sqlite import SQLite
 from omnimemory.ledger.tasks import Tasks
 from omnimemory.ledger.transcripts import Transcripts
@@ -34,7 +36,7 @@ def file_url(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-class Ledger(Turns, Memories, Evolution, Tasks, Outbox, Transcripts, Items):
+class Ledger(Turns, Speakers, CalibrationRows, Memories, Evolution, Tasks, Outbox, Transcripts, Items):
     """Everything OmniMemory knows, in SQL. Usable from any number of event loops at once.
 
     A method that writes returns only when the change is on disk (with ``synchronous="NORMAL"``
@@ -62,6 +64,7 @@ class Ledger(Turns, Memories, Evolution, Tasks, Outbox, Transcripts, Items):
             raise ConfigError(f"the ledger's URL cannot be read; give one like {_EXAMPLE}") from exc
         if address.get_backend_name() != "sqlite":
             raise ConfigError(f"no ledger on {address.get_backend_name()!r}; give a URL like {_EXAMPLE}")
+        super().__init__()
         self.owner = owner or owners.new_owner()
         self._clock = clock
         self._database = self._sqlite = SQLite(address, synchronous=synchronous)

@@ -7,12 +7,19 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from omnimemory.core.errors import LedgerError
-from omnimemory.ledger import schema
+from omnimemory.ledger import schema, speakers
 
 Step = Callable[[Connection], None]
 
+
+def _to_2(conn: Connection) -> None:
+    """Who speaks where, and recall's calibrations."""
+    schema.calibrations.create(conn)
+    speakers.introduce(conn)
+
+
 # STEPS[0] turns version 1 into 2, and so on; a step never changes once released
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (_to_2,)
 
 _KEY = "schema_version"
 _STORED = select(schema.meta.c.value).where(schema.meta.c.key == _KEY)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -86,6 +87,25 @@ _partial(
     _m.session_id,
     _m.message_id,
     unique=True,
+)
+
+speakers = Table(
+    "ledger_speakers",
+    metadata,
+    Column("app_id", Text, primary_key=True),
+    Column("word", Text, primary_key=True),  # of a name, as core.speakers compares them
+    Column("user_id", Text, primary_key=True),
+)
+Index("ledger_speakers_user", speakers.c.app_id, speakers.c.user_id)
+
+calibrations = Table(
+    "ledger_calibrations",
+    metadata,
+    Column("app_id", Text, primary_key=True),
+    Column("embedder", Text, primary_key=True),
+    Column("mean", Double, nullable=False),
+    Column("deviation", Double, nullable=False),
+    Column("documents", Integer, nullable=False),
 )
 
 memory_versions = Table(

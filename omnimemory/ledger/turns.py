@@ -12,9 +12,10 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from omnimemory.core.errors import IdempotencyConflict
 from omnimemory.core.ids import new_id
+from omnimemory.core.memories import Neighbours
 from omnimemory.core.schemas import Memory, MemoryKind, Scope, Status, StatusReason, TaskKind
 from omnimemory.core.scoring import TURN_IMPORTANCE
-from omnimemory.ledger import history, outbox, sessions, transcripts
+from omnimemory.ledger import history, outbox, sessions, speakers, transcripts
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import chunked, json_text, memory_of, micros, moment, within
 from omnimemory.ledger.schema import BUFFERED, memories, requests
@@ -198,6 +199,7 @@ class Turns(Operations):
         for turn in turns:
             intake.accept(turn)
         outbox.enqueue(conn, {turn.id: turn for turn in intake.touched}.values())
+        speakers.remember(conn, intake.touched)
         pending = conn.execute(_PENDING, session).scalar_one()
         task_id = intake.task_id
         if mode == "buffer" and pending >= batch_size:
@@ -261,15 +263,17 @@ class Turns(Operations):
     @reads
     def neighbours(
         self, conn: Connection, turn_ids: Sequence[str], *, app_id: str | None = None
-    ) -> dict[str, tuple[Memory | None, Memory | None]]:
-        """For each known turn, the turns before and after it in its session, deleted ones left out."""
-        found: dict[str, tuple[Memory | None, Memory | None]] = {}
+    ) -> dict[str, Neighbours]:
+        """For each known turn, the turns around it in its session, deleted ones left out."""
+        found: dict[str, Neighbours] = {}
         for part in chunked(turn_ids):
             turns = select(_m.seq, _m.document).where(_m.id.in_(part), _m.kind == MemoryKind.TURN)
             if app_id is not None:
                 turns = turns.where(_m.app_id == app_id)
             for turn in [memory_of(row) for row in conn.execute(turns)]:
-                found[turn.id] = (sessions.previous_turn(conn, turn), sessions.next_turn(conn, turn))
+                found[turn.id] = Neighbours(
+                    sessions.previous_turns(conn, turn), sessions.next_turns(conn, turn)
+                )
         return found
 
     @reads

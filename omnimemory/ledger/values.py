@@ -52,6 +52,15 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class Chance:
+    """The cosines of unrelated texts of an app, measured on its first ``documents`` memories."""
+
+    mean: float
+    deviation: float
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxRow:
     """A memory whose store records may be older than its state in the ledger."""
 

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from omnimemory.core.schemas import Statement
 from omnimemory.core.scoring import ScoringWeights, composite_of
+from omnimemory.recall.floor import Measure
 from omnimemory.recall.fuse import Range, Scale
 from omnimemory.recall.legs import Candidate
 
@@ -13,26 +14,29 @@ from omnimemory.recall.legs import Candidate
 def explanation(
     candidate: Candidate,
     scale: Scale,
+    measure: Measure,
     *,
     recency: float,
-    match: float,
     weights: ScoringWeights,
     statement: Statement | None = None,
 ) -> dict[str, JsonValue]:
     """The composite score, taken apart.
 
-    Exactly: ``dense.contribution + lexical.contribution == relevance`` and
+    Exactly: the sum of the contributions of dense, lexical, substance and date is ``relevance``, and
     ``relevance * (1 + (recency.boost + importance.boost)) == composite``.
     """
-    dense, lexical = scale.parts(candidate)
-    relevance = dense + lexical
+    dense, lexical, said, dated = scale.parts(candidate)
+    relevance = scale.relevance(candidate)
     return {
         "legs": [leg.value for leg in sorted(candidate.legs)],
         "matched_statement": None if statement is None else {"id": statement.id, "text": statement.text},
         "dense": _leg(scale.dense, candidate.similarity, dense),
         "lexical": _leg(scale.lexical, candidate.lexical, lexical),
+        "substance": {"value": candidate.substance, "weight": scale.substance, "contribution": said},
+        "date": {"value": scale.nearness(candidate), "weight": scale.date, "contribution": dated},
         "relevance": relevance,
-        "match": match,
+        "match": measure.match(candidate),
+        "coverage": measure.coverage(candidate.lexical),
         "recency": _boost(recency, weights.recency_weight),
         "importance": _boost(candidate.importance, weights.importance_weight),
         "composite": composite_of(relevance, recency, candidate.importance, weights),

@@ -1,55 +1,90 @@
-"""What is good enough to be returned, judged memory by memory, whatever else was found."""
+"""What is good enough to be returned, on a scale that does not depend on what else was found.
+
+Measured in docs/RECALL.md: the share of the question's information that a memory's words carry
+tells questions that can be answered from questions about things never said; cosines add what words
+cannot see. Both are free of the embedder's and the collection's scale, so the numbers below transfer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from omnimemory.core.scoring import ScoringWeights, composite_of
 from omnimemory.recall.legs import Candidate
 
-USUAL_IDF = 3.0
-"""BM25 points that one query word usually brings to a record that holds it (LoCoMo: 2.5 a word,
-names of speakers included)."""
+ANSWERED = 0.34
+"""The least ``match`` of the best memory, with ``auto`` floors: below it nothing was said about it."""
+ENOUGH_TO_JUDGE = 100
+"""Records from which ``auto`` judges; in fewer, rarity and chance say too little."""
+_MEANING = 0.7
+"""The most that meaning alone may count: half of the right answers have a cosine that chance gives too."""
+_LONGEST = 8
+"""Words of a question that a memory can be expected to answer to."""
+_SURE = 3.0
+"""Standard deviations above chance from which a cosine counts in full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a cosine of one embedder means: ``low`` and below is chance, ``high`` and above sure."""
+    """The cosines of unrelated texts under one embedder: their mean and standard deviation."""
 
-    low: float
-    high: float
+    mean: float
+    deviation: float
 
     def __call__(self, similarity: float | None) -> float:
-        """0..1, linear in between; 0 for an unknown cosine."""
+        """How far beyond chance a cosine is, 0..1; 0 for an unknown one."""
         if similarity is None:
             return 0.0
-        return min(1.0, max(0.0, (similarity - self.low) / (self.high - self.low)))
+        return min(1.0, max(0.0, (similarity - self.mean) / (_SURE * self.deviation)))
 
 
-_CALIBRATIONS = {
-    "wordllama-256": Calibration(0.30, 0.80),
-    "minilm-384": Calibration(0.25, 0.75),
+_SHIPPED = {
+    "wordllama-256": Calibration(0.28, 0.13),
+    "minilm-384": Calibration(0.33, 0.14),
 }
-_UNKNOWN = Calibration(0.20, 0.80)
+_UNKNOWN = Calibration(0.30, 0.15)
 
 
-def calibration_of(embedder: str) -> Calibration:
+def shipped_calibration(embedder: str) -> Calibration:
     """The calibration for an embedder's ``name``; a wide one for those never measured."""
-    return _CALIBRATIONS.get(embedder, _UNKNOWN)
+    return _SHIPPED.get(embedder, _UNKNOWN)
 
 
-def match_of(
-    similarity: float | None, lexical: float, calibration: Calibration, *, query_words: int
-) -> float:
-    """How well a memory answers the query, 0..1, comparable between queries of one embedder.
+def information_of(rarities: Sequence[float]) -> float:
+    """What a memory that answers is expected to carry of a question's words, in BM25 points.
 
-    Either evidence suffices, so the two combine by noisy-or: 1 - (1 - meaning) (1 - words).
-    ``words`` is the BM25 score as a share of what a record with each of the ``query_words``
-    (the number of distinct words of ``core.text.tokens(query)``) usually gets.
+    All of them, each mentioned once; of a long text put as a question, as much as of
+    ``_LONGEST`` usual words of it.
     """
-    words = min(1.0, lexical / (USUAL_IDF * query_words)) if query_words else 0.0
-    return 1.0 - (1.0 - calibration(similarity)) * (1.0 - words)
+    total = math.fsum(rarities)
+    return total if len(rarities) <= _LONGEST else total * _LONGEST / len(rarities)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How one query's candidates are held against the question itself.
+
+    ``information`` is the sum of the rarities (IDF) of the question's words; ``documents`` how
+    many records they were counted in.
+    """
+
+    calibration: Calibration
+    information: float
+    documents: int
+
+    def coverage(self, lexical: float) -> float:
+        """The share of the question's information that a BM25 score stands for, 0..1."""
+        return min(1.0, lexical / self.information) if self.information > 0.0 else 0.0
+
+    def match(self, candidate: Candidate) -> float:
+        """How well a memory answers the question, 0..1: either evidence suffices (noisy-or).
+
+        1 - (1 - 0.7 meaning) (1 - coverage)
+        """
+        meaning = _MEANING * self.calibration(candidate.similarity)
+        return 1.0 - (1.0 - meaning) * (1.0 - self.coverage(candidate.lexical))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +97,31 @@ class Floors:
     recall: float | None = None
     composite: float | None = None
 
+    def judge(self, measure: Measure) -> bool:
+        """Whether the best match decides if anything is returned at all."""
+        return self.composite is None and measure.documents >= ENOUGH_TO_JUDGE
 
-def passes(
+
+def dropped_because(
     candidate: Candidate,
     match: Callable[[Candidate], float],
     *,
     recency: float,
     floors: Floors,
     weights: ScoringWeights,
-) -> bool:
-    """Whether a candidate may be returned.
+) -> str | None:
+    """Why a candidate may not be returned; None when it may.
 
     ``auto`` drops only what has no positive score in either leg; a number is obeyed. An unknown
     cosine (the embedder is down) is not held against a memory. ``match`` is asked only where needed.
     """
     cosine = candidate.similarity
     if candidate.lexical <= 0.0 and (cosine is None or cosine <= 0.0):
-        return False
+        return "neither its words nor its meaning are near the query"
     if floors.recall is not None and cosine is not None and cosine < floors.recall:
-        return False
+        return f"its cosine is below the recall threshold of {floors.recall:g}"
     if floors.composite is None:
-        return True
-    return composite_of(match(candidate), recency, candidate.importance, weights) >= floors.composite
+        return None
+    if composite_of(match(candidate), recency, candidate.importance, weights) < floors.composite:
+        return f"match x boosts is below the composite threshold of {floors.composite:g}"
+    return None

@@ -1,11 +1,14 @@
-"""Relevance: the two legs on one scale. It orders the candidates of one query (DESIGN section 5)."""
+"""Relevance: both legs and substance on one scale. It orders the candidates of one query."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from omnimemory.core.dates import Days
+from omnimemory.core.scoring import ScoringWeights
 from omnimemory.core.text import normalised
 from omnimemory.recall.legs import Candidate
 
@@ -31,30 +34,41 @@ class Range:
 class Scale:
     """How the candidates of one query are measured; a leg that is None has no values.
 
-    The weights add up to 1: when a leg has no values (the embedder is down, no word is shared)
-    the other one decides alone.
+    The weights of the legs, of ``substance`` and of ``date`` (0 unless the question names days) add
+    up to 1: when a leg has no values (the
+    embedder is down, no word is shared) the other one has both shares.
     """
 
     dense: Range | None
     lexical: Range | None
+    substance: float
+    date: float = 0.0
+    days: Days | None = None
 
-    def parts(self, candidate: Candidate) -> tuple[float, float]:
-        """What each leg adds to the candidate's relevance: (dense, lexical)."""
+    def parts(self, candidate: Candidate) -> tuple[float, float, float, float]:
+        """What adds up to the candidate's relevance: (dense, lexical, substance, date)."""
         meaning, words, dense, lexical = self.dense, self.lexical, 0.0, 0.0
         if meaning is not None:
             dense = meaning.weight * meaning.normalised(candidate.similarity)
         if words is not None and (candidate.lexical > 0.0 or words.low < words.high):
             lexical = words.weight * words.normalised(candidate.lexical)
-        return dense, lexical
+        return dense, lexical, self.substance * candidate.substance, self.date * self.nearness(candidate)
+
+    def nearness(self, candidate: Candidate) -> float:
+        """How near the memory's evidence is to the days that the question names, 0..1."""
+        if self.days is None:
+            return 0.0
+        return self.days.nearness(datetime.fromtimestamp(candidate.evidence_at, UTC).date())
 
     def relevance(self, candidate: Candidate) -> float:
         """0..1."""
-        dense, lexical = self.parts(candidate)
-        return dense + lexical
+        return sum(self.parts(candidate))
 
 
-def scale_of(candidates: Collection[Candidate], *, dense_weight: float) -> Scale:
-    """The scale of one query's candidates.
+def scale_of(
+    candidates: Collection[Candidate], weights: ScoringWeights, *, days: Days | None = None
+) -> Scale:
+    """The scale of one query's candidates; ``days`` are those that the question names.
 
     The dense range is over the known cosines, lexical-only candidates' included. The lexical
     range is over all candidates: one that shares no word with the query has the value 0.
@@ -62,16 +76,21 @@ def scale_of(candidates: Collection[Candidate], *, dense_weight: float) -> Scale
     cosines = [c.similarity for c in candidates if c.similarity is not None]
     scores = [c.lexical for c in candidates]
     has_words = any(score > 0.0 for score in scores)
-    share = dense_weight if cosines and has_words else 1.0 if cosines else 0.0
+    share = weights.dense_weight if cosines and has_words else 1.0 if cosines else 0.0
+    dated = 0.0 if days is None else weights.date_weight
+    legs = 1.0 - weights.substance_weight - dated
     return Scale(
-        dense=Range(min(cosines), max(cosines), share) if cosines else None,
-        lexical=Range(min(scores), max(scores), 1.0 - share) if has_words else None,
+        dense=Range(min(cosines), max(cosines), legs * share) if cosines else None,
+        lexical=Range(min(scores), max(scores), legs * (1.0 - share)) if has_words else None,
+        substance=weights.substance_weight,
+        date=dated,
+        days=days,
     )
 
 
-def relevance(candidates: Collection[Candidate], *, dense_weight: float) -> dict[str, float]:
-    """Relevance (0..1) by memory id: weighted sum of min-max(cosine) and min-max(BM25)."""
-    scale = scale_of(candidates, dense_weight=dense_weight)
+def relevance(candidates: Collection[Candidate], weights: ScoringWeights) -> dict[str, float]:
+    """Relevance (0..1) by memory id: weighted sum of min-max(cosine), min-max(BM25) and substance."""
+    scale = scale_of(candidates, weights)
     return {candidate.memory_id: scale.relevance(candidate) for candidate in candidates}
 
 

@@ -23,13 +23,15 @@ class Candidate:
 
     ``similarity`` is the exact cosine of ``dense_record`` (None while unknown), ``lexical`` the
     BM25 score of ``lexical_record`` (0 without one). ``statement_id`` names the note's best
-    matching statement, None when only the note as a whole, or a turn, matched.
+    matching statement, None when only the note as a whole, or a turn, matched. ``substance`` (0..1)
+    says how much the memory says.
     """
 
     memory_id: str
     version: int
     evidence_at: float
     importance: float
+    substance: float = 1.0
     similarity: float | None = None
     lexical: float = 0.0
     dense_record: str | None = None
@@ -91,7 +93,7 @@ def _newest_versions(*legs: Sequence[Hit]) -> dict[str, int]:
 def _count(found: dict[str, Candidate], hit: Hit, legs: frozenset[Leg]) -> None:
     candidate = found.get(hit.memory_id)
     if candidate is None:
-        candidate = Candidate(hit.memory_id, hit.version, hit.evidence_at, hit.importance)
+        candidate = Candidate(hit.memory_id, hit.version, hit.evidence_at, hit.importance, hit.substance)
         found[hit.memory_id] = candidate
     if not legs <= candidate.legs:
         candidate.legs |= legs

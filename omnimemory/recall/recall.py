@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from omnimemory.core.dates import named_days
 from omnimemory.core.errors import ModelError, StoreError
-from omnimemory.core.facets import facets_of
-from omnimemory.core.lexical import Bm25
-from omnimemory.core.schemas import Memory, MemoryKind, Scope, ScoredMemory, Status
+from omnimemory.core.lexical import Frequencies
+from omnimemory.core.schemas import Memory, MemoryKind, Recalled, ScoredMemory, Status
 from omnimemory.core.scoring import composite_of, recency_of
 from omnimemory.core.settings import Settings
-from omnimemory.core.text import ANALYSER, query_tokens, tokens
+from omnimemory.core.speakers import name_words, without_names
+from omnimemory.core.text import ANALYSER, normalised, query_tokens, tokens
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.models.base import Embedder, Vectors
+from omnimemory.recall.calibration import Calibrations
 from omnimemory.recall.explain import explanation
-from omnimemory.recall.floor import Calibration, Floors, calibration_of, match_of, passes
-from omnimemory.recall.fuse import Scale, collapse, ranking_key, scale_of
+from omnimemory.recall.floor import ANSWERED, Floors, Measure, dropped_because, information_of
+from omnimemory.recall.fuse import Scale, ranking_key, scale_of
 from omnimemory.recall.legs import Candidate, complete, merge, without_similarity
+from omnimemory.recall.misses import (
+    ENDED,
+    NOTHING_ANSWERS,
+    REPEATS,
+    SAME_TEXT,
+    SHOWN,
+    Ranked,
+    near_misses,
+)
 from omnimemory.recall.request import RecallRequest
+from omnimemory.recall.rerank import PASSED_OVER, Reranking, candidates_for
+from omnimemory.recall.tail import TAIL_LIMIT, Tail, fits
 from omnimemory.stores.base import VectorStore
-from omnimemory.stores.projection import Part, evidence_at, parts_of_all
 from omnimemory.stores.records import Filter, Fingerprint, Hit, RecordKind
 
 logger = logging.getLogger(__name__)
 
 DISTINCT = 60
 """Each leg fetches until it has nominated this many memories (DESIGN section 5)."""
-TAIL_SECONDS = 0.25
-"""What is not yet indexed is embedded on the spot if the embedder answers in this time."""
-TAIL_LIMIT = 512
-"""Newest not yet indexed memories looked at; older ones are being indexed at that moment."""
 COVERS = 0.5
 """The ``match`` from which a note's statement counts as covering the query."""
 
@@ -43,65 +51,92 @@ _RECORD_KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """How the candidates of one query are measured: against each other, and by themselves."""
-
-    scale: Scale
-    calibration: Calibration
-    query_words: int
-
-    def match(self, candidate: Candidate) -> float:
-        return match_of(
-            candidate.similarity, candidate.lexical, self.calibration, query_words=self.query_words
-        )
-
-
 @dataclass(slots=True)
-class _Ranked:
-    candidate: Candidate
-    relevance: float
-    recency: float
-    composite: float
+class _Query:
+    """One recall under way: the request, how it is measured, and what did not make it."""
+
+    request: RecallRequest
+    pending: Mapping[str, Memory]
+    scale: Scale
+    measure: Measure
+    missed: list[tuple[Ranked, str]] = field(default_factory=list)
+
+    def miss(self, ranked: Ranked, reason: str) -> None:
+        if self.request.explain:
+            self.missed.append((ranked, reason))
 
 
 class Recall:
     """Answers recall requests. Reads only; never creates a collection."""
 
-    def __init__(self, ledger: Ledger, store: VectorStore, embedder: Embedder, settings: Settings) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: VectorStore,
+        embedder: Embedder,
+        settings: Settings,
+        calibrations: Calibrations,
+        *,
+        reranker: Reranking | None = None,
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._embedder = embedder
         self._settings = settings
         self._weights = settings.scoring
-        self._calibration = calibration_of(embedder.name)
+        self._calibrations = calibrations
+        self._reranker = reranker
+        self._tail = Tail(ledger, embedder)
         self._fingerprint = Fingerprint(embedder.name, embedder.dimensions, ANALYSER)
 
-    async def __call__(self, request: RecallRequest) -> list[ScoredMemory]:
-        """The most useful memories, best first.
+    async def __call__(self, request: RecallRequest) -> Recalled:
+        """The most useful memories, best first; with ``explain`` also what missed by little, and why.
 
         Raises:
-            StoreError, LedgerError: never an empty list for a failure, nor for a store that lost its
-                data. Only a failing embedder is bridged: the words alone decide then.
+            StoreError, LedgerError: never an empty answer for a failure, nor for a store that lost its
+                data. Only a failing embedder is bridged: the words alone decide then; and a failing
+                reranker: the order stays as it was.
             DimensionMismatch: the app was indexed with another embedder or analyser.
         """
         scope = request.scope
         await self._require_index(scope.app_id)
         # First the undelivered, then the store: a memory delivered in between is seen in both.
         pending = await self._ledger.outbox_pending(scope.app_id, user_id=scope.user_id, limit=TAIL_LIMIT)
-        words = query_tokens(request.query)
-        vector = await self._embedded(request.query)
-        candidates = await self._candidates(request, pending, words, vector)
-        scale = scale_of(candidates, dense_weight=self._weights.dense_weight)
-        measure = _Measure(scale, self._calibration, len(set(tokens(request.query))))
-        ranked = self._ranked(candidates, measure, request)
-        return await self._results(ranked, measure, request, {memory.id: memory for memory in pending})
+        asked, words = frozenset(tokens(request.query)), query_tokens(request.query)
+        frequencies = await self._store.frequencies(
+            scope.app_id, [*asked.difference(words), *words], user_id=scope.user_id
+        )
+        vector = await self._embedded(await self._question(request))
+        candidates = await self._candidates(request, pending, words, frequencies, vector)
+        query = _Query(
+            request=request,
+            pending={memory.id: memory for memory in pending},
+            scale=scale_of(candidates, self._weights, days=named_days(request.query, _now(request).date())),
+            measure=Measure(
+                calibration=await self._calibrations.of(scope.app_id),
+                information=information_of([frequencies.rarity(word) for word in asked]),
+                documents=frequencies.documents,
+            ),
+        )
+        ranked = self._ranked(candidates, query)
+        results = await self._results(ranked, query)
+        returned = {result.memory_id for result in results}
+        missed = [miss for miss in query.missed if miss[0].candidate.memory_id not in returned]
+        return Recalled(memories=tuple(results), near_misses=near_misses(missed, query.measure.match))
 
     async def _require_index(self, app_id: str) -> None:
         if await self._store.verify(app_id, self._fingerprint) or await self._ledger.all_wait(app_id):
             return
         if not await self._store.verify(app_id, self._fingerprint):  # not created a moment ago either
             raise StoreError(f"the store has lost the collection of app {app_id!r}; run `omnimemory rebuild`")
+
+    async def _question(self, request: RecallRequest) -> str:
+        """What the dense leg looks for: the query without the names of those who speak in the scope."""
+        scope, words = request.scope, name_words(request.query)
+        if not words:
+            return request.query
+        names = await self._ledger.speakers(scope.app_id, words, user_id=scope.user_id)
+        return without_names(request.query, names)
 
     async def _embedded(self, query: str) -> Vectors | None:
         try:
@@ -115,7 +150,12 @@ class Recall:
             return None
 
     async def _candidates(
-        self, request: RecallRequest, pending: Sequence[Memory], words: Sequence[str], vector: Vectors | None
+        self,
+        request: RecallRequest,
+        pending: Sequence[Memory],
+        words: Sequence[str],
+        frequencies: Frequencies,
+        vector: Vectors | None,
     ) -> Collection[Candidate]:
         app_id, where = request.scope.app_id, _where(request)
         dense: list[Hit] = []
@@ -128,8 +168,8 @@ class Recall:
             found = merge(dense, lexical)
         else:
             undelivered = {memory.id for memory in pending}
-            fitting = [memory for memory in pending if _fits(memory, request)]
-            tail_dense, tail_lexical = await self._tail(fitting, words, vector)
+            fitting = [memory for memory in pending if fits(memory, request)]
+            tail_dense, tail_lexical = await self._tail.search(fitting, words, frequencies, vector)
             found = merge(
                 [hit for hit in dense if hit.memory_id not in undelivered],
                 [hit for hit in lexical if hit.memory_id not in undelivered],
@@ -140,90 +180,108 @@ class Recall:
             complete(found.values(), await self._store.similarities(app_id, vector, missing))
         return found.values()
 
-    async def _tail(
-        self, memories: Sequence[Memory], words: Sequence[str], vector: Vectors | None
-    ) -> tuple[list[Hit], list[Hit]]:
-        """Both legs over what the store does not hold yet; by words alone when embedding takes long."""
-        turns = [memory.id for memory in memories if memory.kind is MemoryKind.TURN]
-        beside = await self._ledger.neighbours(turns) if turns else {}
-        parts = [(m, part) for m, own in parts_of_all(memories, beside) for part in own]
-        if not parts:
-            return [], []
-        lexical = Bm25(part.tokens for _, part in parts).scores(words)
-        dense: Sequence[float] = ()
-        if vector is not None:
-            try:
-                async with asyncio.timeout(TAIL_SECONDS):
-                    vectors = await self._embedder.embed([part.dense for _, part in parts])
-                dense = (vectors @ vector).tolist()
-            except (ModelError, TimeoutError):
-                logger.info("%d memories are not indexed yet and are found by words alone", len(memories))
-        return (
-            [_hit(m, part, score) for (m, part), score in zip(parts, dense, strict=False)],
-            [_hit(m, part, score) for (m, part), score in zip(parts, lexical, strict=True) if score > 0.0],
-        )
-
-    def _ranked(
-        self, candidates: Collection[Candidate], measure: _Measure, request: RecallRequest
-    ) -> list[_Ranked]:
+    def _ranked(self, candidates: Collection[Candidate], query: _Query) -> list[Ranked]:
+        """The candidates that may be returned, best first."""
+        request, measure = query.request, query.measure
         weights, hours = self._weights, self._weights.recency_hours
-        now = time.time() if request.as_of is None else request.as_of.timestamp()
+        now = _now(request).timestamp()
         floors = Floors(recall=request.recall_threshold, composite=request.composite_threshold)
+        unanswered = floors.judge(measure) and not any(measure.match(c) >= ANSWERED for c in candidates)
         ranked = []
         for candidate in candidates:
             recency = recency_of(candidate.evidence_at, now, hours=hours)
-            if passes(candidate, measure.match, recency=recency, floors=floors, weights=weights):
-                relevance = measure.scale.relevance(candidate)
-                composite = composite_of(relevance, recency, candidate.importance, weights)
-                ranked.append(_Ranked(candidate, relevance, recency, composite))
+            relevance = query.scale.relevance(candidate)
+            composite = composite_of(relevance, recency, candidate.importance, weights)
+            one = Ranked(candidate, relevance, recency, composite)
+            reason = (
+                NOTHING_ANSWERS
+                if unanswered
+                else dropped_because(
+                    candidate, measure.match, recency=recency, floors=floors, weights=weights
+                )
+            )
+            if reason is None:
+                ranked.append(one)
+            else:
+                query.miss(one, reason)
         ranked.sort(key=lambda r: ranking_key(r.composite, r.candidate.evidence_at, r.candidate.memory_id))
         return ranked
 
-    async def _results(
+    async def _results(self, ranked: Sequence[Ranked], query: _Query) -> list[ScoredMemory]:
+        """The best ``n_results`` that differ, read from the store (or the ledger's newer state)."""
+        wanted = query.request.n_results
+        places = wanted if self._reranker is None else candidates_for(wanted)
+        leading = {one.candidate.memory_id for one in ranked[:wanted]}
+        chosen: list[tuple[Ranked, Memory]] = []
+        seen: set[str] = set()
+        read = 0
+        while read < len(ranked) and len(chosen) < places:
+            batch = ranked[read : read + places]
+            read += len(batch)
+            memories = await self._read(batch, query)
+            for one in batch:
+                memory = memories.get(one.candidate.memory_id)
+                if memory is None:
+                    query.miss(one, ENDED)
+                elif query.request.shows(memory):
+                    query.miss(one, SHOWN)
+                elif (text := normalised(memory.text)) in seen:
+                    query.miss(one, SAME_TEXT)
+                elif _repeats(memory, one.candidate.statement_id, leading):
+                    query.miss(one, REPEATS)
+                else:
+                    seen.add(text)
+                    chosen.append((one, memory))
+        for one in (*(one for one, _ in chosen[places:]), *ranked[read:]):
+            query.miss(one, _full(wanted))
+        best = await self._with_a_note(chosen[:wanted], ranked, query)
+        if self._reranker is not None and best:
+            return await self._reranked(self._reranker, best, chosen[:places], query)
+        return [self._scored(rank, one, memory, query) for rank, (one, memory) in enumerate(best, 1)]
+
+    async def _reranked(
         self,
-        ranked: Sequence[_Ranked],
-        measure: _Measure,
-        request: RecallRequest,
-        pending: Mapping[str, Memory],
+        reranker: Reranking,
+        best: list[tuple[Ranked, Memory]],
+        others: list[tuple[Ranked, Memory]],
+        query: _Query,
     ) -> list[ScoredMemory]:
-        """The best ``n_results`` whose texts differ, read from the store (or the ledger's newer state)."""
-        wanted = request.n_results
-        chosen: list[tuple[_Ranked, Memory]] = []
-        for start in range(0, len(ranked), wanted):
-            batch = ranked[start : start + wanted]
-            memories = await self._read(request.scope, batch, pending)
-            read = ((r, memories.get(r.candidate.memory_id)) for r in batch)
-            chosen += [(r, m) for r, m in read if m is not None and not _is_shown(m, request.shown)]
-            chosen = collapse(chosen, text=lambda pair: pair[1].text)
-            if len(chosen) >= wanted:
-                break
-        best = await self._with_a_note(chosen[:wanted], ranked, measure, request, pending)
-        return [
-            self._scored(rank, one, memory, measure, request) for rank, (one, memory) in enumerate(best, 1)
-        ]
+        """The reranker's best of these; ours when it fails."""
+        wanted = query.request.n_results
+        taken = {memory.id for _, memory in best}
+        pool = [*best, *((one, memory) for one, memory in others if memory.id not in taken)]
+        memories = [self._scored(rank, one, memory, query) for rank, (one, memory) in enumerate(pool, 1)]
+        reason = PASSED_OVER
+        try:
+            memories = await reranker(query.request.query, memories)
+        except ModelError as exc:
+            traced = logger.isEnabledFor(logging.DEBUG)  # the cause may repeat what memories say
+            logger.warning("keeping the order of the scores, the reranker failed: %s", exc, exc_info=traced)
+            reason = _full(wanted)
+        kept = {memory.memory_id for memory in memories[:wanted]}
+        for one, memory in pool:
+            if memory.id not in kept:
+                query.miss(one, reason)
+        return memories[:wanted]
 
     async def _with_a_note(
-        self,
-        best: list[tuple[_Ranked, Memory]],
-        ranked: Sequence[_Ranked],
-        measure: _Measure,
-        request: RecallRequest,
-        pending: Mapping[str, Memory],
-    ) -> list[tuple[_Ranked, Memory]]:
+        self, best: list[tuple[Ranked, Memory]], ranked: Sequence[Ranked], query: _Query
+    ) -> list[tuple[Ranked, Memory]]:
         """The best note in the last place when it covers the query and no note is among the best."""
-        if request.kinds != frozenset(MemoryKind) or any(m.kind is MemoryKind.NOTE for _, m in best):
+        wanted = query.request.n_results
+        unrestricted = query.request.kinds == frozenset(MemoryKind) and wanted > 1
+        if not unrestricted or any(m.kind is MemoryKind.NOTE for _, m in best):
             return best
         notes = (r for r in ranked if r.candidate.statement_id is not None)
-        covering = next((r for r in notes if measure.match(r.candidate) >= COVERS), None)
+        covering = next((r for r in notes if query.measure.match(r.candidate) >= COVERS), None)
         if covering is None:
             return best
-        for memory in (await self._read(request.scope, [covering], pending)).values():
-            best = [*best[: request.n_results - 1], (covering, memory)]
+        for memory in (await self._read([covering], query)).values():
+            best = [*best[: wanted - 1], (covering, memory)]
         return best
 
-    async def _read(
-        self, scope: Scope, ranked: Sequence[_Ranked], pending: Mapping[str, Memory]
-    ) -> dict[str, Memory]:
+    async def _read(self, ranked: Sequence[Ranked], query: _Query) -> dict[str, Memory]:
+        scope, pending = query.request.scope, query.pending
         ids = [r.candidate.memory_id for r in ranked]
         stored = await self._store.get(
             scope.app_id, [i for i in ids if i not in pending], user_id=scope.user_id
@@ -231,17 +289,14 @@ class Recall:
         found = {i: Memory.model_validate_json(record.document) for i, record in stored.items()}
         return found | {i: pending[i] for i in ids if i in pending}
 
-    def _scored(
-        self, rank: int, ranked: _Ranked, memory: Memory, measure: _Measure, request: RecallRequest
-    ) -> ScoredMemory:
+    def _scored(self, rank: int, ranked: Ranked, memory: Memory, query: _Query) -> ScoredMemory:
         candidate = ranked.candidate
-        match = measure.match(candidate)
         statement = next((s for s in memory.statements if s.id == candidate.statement_id), None)
         return ScoredMemory(
             memory=memory,
             rank=rank,
             relevance=ranked.relevance,
-            match=match,
+            match=query.measure.match(candidate),
             similarity_score=candidate.similarity,
             lexical_score=candidate.lexical,
             recency_score=ranked.recency,
@@ -250,13 +305,13 @@ class Recall:
             matched_statement=statement,
             explanation=explanation(
                 candidate,
-                measure.scale,
+                query.scale,
+                query.measure,
                 recency=ranked.recency,
-                match=match,
                 weights=self._weights,
                 statement=statement,
             )
-            if request.explain
+            if query.request.explain
             else None,
         )
 
@@ -272,8 +327,18 @@ async def _distinct(search: Callable[[int], Awaitable[list[Hit]]]) -> list[Hit]:
         limit *= 2
 
 
-def _is_shown(memory: Memory, shown: frozenset[str]) -> bool:
-    return memory.kind is MemoryKind.TURN and (memory.text in shown or memory.message_id in shown)
+def _full(wanted: int) -> str:
+    return f"better ones fill the {wanted} places"
+
+
+def _repeats(memory: Memory, statement_id: str | None, turn_ids: Collection[str]) -> bool:
+    """Whether the note's matching statement says only what these turns say in full."""
+    statement = next((s for s in memory.statements if s.id == statement_id), None)
+    return statement is not None and bool(statement.sources) and set(statement.sources) <= set(turn_ids)
+
+
+def _now(request: RecallRequest) -> datetime:
+    return request.as_of or datetime.now(UTC)
 
 
 def _where(request: RecallRequest) -> Filter:
@@ -286,36 +351,4 @@ def _where(request: RecallRequest) -> Filter:
         said_after=request.said_after.timestamp() if request.said_after else None,
         said_before=request.said_before.timestamp() if request.said_before else None,
         as_of=request.as_of.timestamp() if request.as_of else None,
-    )
-
-
-def _fits(memory: Memory, request: RecallRequest) -> bool:
-    """What ``_where`` asks of the store, asked of a memory that is not in it yet."""
-    said = memory.occurred_at or memory.created_at
-    as_of = request.as_of
-    if as_of is not None:
-        alive = memory.created_at <= as_of and (memory.ended_at is None or memory.ended_at > as_of)
-    else:
-        alive = memory.status in request.statuses
-    return (
-        alive
-        and memory.kind in request.kinds
-        and not _is_shown(memory, request.shown)
-        and (request.scope.session_id is None or memory.session_id == request.scope.session_id)
-        and (request.said_after is None or said >= request.said_after)
-        and (request.said_before is None or said < request.said_before)
-        and set(request.facets) <= set(facets_of(memory.metadata))
-    )
-
-
-def _hit(memory: Memory, part: Part, score: float) -> Hit:
-    return Hit(
-        id=part.id,
-        memory_id=memory.id,
-        kind=part.kind,
-        statement_id=part.statement_id,
-        version=memory.version,
-        score=score,
-        evidence_at=evidence_at(memory),
-        importance=memory.importance,
     )

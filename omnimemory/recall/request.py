@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from omnimemory.core.errors import InvalidRequest
-from omnimemory.core.schemas import MemoryKind, Scope, Status
+from omnimemory.core.schemas import Memory, MemoryKind, Scope, Status
 
 MAX_RESULTS = 1000
 
@@ -32,6 +32,12 @@ class RecallRequest:
     composite_threshold: float | None = None
     shown: frozenset[str] = frozenset()
     explain: bool = False
+
+    def shows(self, memory: Memory) -> bool:
+        """Whether the reader sees this turn anyway."""
+        return memory.kind is MemoryKind.TURN and (
+            memory.text in self.shown or memory.message_id in self.shown
+        )
 
     def __post_init__(self) -> None:
         if not isinstance(self.query, str) or not self.query.strip():

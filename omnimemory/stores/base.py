@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from omnimemory.core.errors import ConfigError, DimensionMismatch, InvalidRequest, StoreError
 from omnimemory.core.ids import check_id
+from omnimemory.core.lexical import Frequencies
 from omnimemory.models.base import Vectors
 from omnimemory.stores.checks import (
     check_filter,
@@ -186,6 +187,16 @@ class VectorStore(ABC):
         hits = await self._lexical(app_id, distinct, where, limit=limit)
         return _ranked([hit for hit in hits if hit.score > 0], limit)
 
+    async def frequencies(
+        self, app_id: str, tokens: Sequence[str], *, user_id: str | None = None
+    ) -> Frequencies:
+        """How many of the user's records (the app's, without one) hold each token: what BM25 counts by."""
+        _check_user(user_id)
+        distinct = list(dict.fromkeys(tokens))
+        if await self._known(app_id) is None or not distinct:
+            return Frequencies()
+        return await self._frequencies(app_id, distinct, user_id=user_id)
+
     async def similarities(self, app_id: str, vector: Vectors, record_ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each record that exists, by record id."""
         fingerprint = await self._known(app_id)
@@ -256,6 +267,11 @@ class VectorStore(ABC):
     ) -> list[Hit]: ...
 
     @abstractmethod
+    async def _frequencies(
+        self, app_id: str, tokens: Sequence[str], *, user_id: str | None
+    ) -> Frequencies: ...
+
+    @abstractmethod
     async def _similarities(
         self, app_id: str, vector: Vectors, record_ids: Sequence[str]
     ) -> dict[str, float]: ...
@@ -305,7 +321,7 @@ def _check_same(app_id: str, built_with: Fingerprint, configured: Fingerprint) -
         raise DimensionMismatch(
             f"the collection of app {app_id!r} was built with {_described(built_with)}, but "
             f"{_described(configured)} is configured; configure the former again, or run "
-            "`omnimemory reindex` to rebuild it with the new one"
+            "`omnimemory rebuild` to make it anew with the new one"
         )
 
 

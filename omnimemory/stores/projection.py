@@ -1,8 +1,8 @@
 """What a store holds of a memory: a pure function of the memory, its neighbours and the embedder.
 
-A turn is one record. Its dense text is the turn with its speaker; its words also carry the date
-and the neighbouring turns, which is what finds short answers. A note is a head
-record and one for each statement.
+A turn is one record. Its dense text is the turn with its speaker and the question it answers; its
+words also carry the date and, for a short turn, the turns around it. A note is a head record and
+one for each statement.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from omnimemory.core.discourse import substance, turn_meaning, turn_words
 from omnimemory.core.facets import facets_of
 from omnimemory.core.ids import record_id
-from omnimemory.core.lexical import turn_text
+from omnimemory.core.lexical import weights
+from omnimemory.core.memories import Neighbours
 from omnimemory.core.schemas import Memory, MemoryKind
 from omnimemory.core.text import tokens
 from omnimemory.models.base import Vectors
@@ -22,6 +24,7 @@ from omnimemory.stores.records import Record, RecordKind
 
 NEIGHBOUR_GAP = timedelta(hours=4)
 """Turns further apart than this belong to different talks, even in one session."""
+ALONE = Neighbours()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,13 @@ class Part:
     tokens: tuple[str, ...]
     document: str
     occurred_at: float
+    substance: float = 1.0
+    context: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> dict[int, float]:
+        """See ``Record.words``."""
+        return weights(self.tokens, self.context)
 
 
 def speaker_of(turn: Memory) -> str:
@@ -48,22 +58,27 @@ def evidence_at(memory: Memory) -> float:
     return max(known) if known else memory.created_at.timestamp()
 
 
-def parts_of(
-    memory: Memory, *, before: Memory | None = None, after: Memory | None = None
-) -> tuple[Part, ...]:
-    """The records of ``memory``, heads first. ``before`` and ``after`` are a turn's neighbours."""
+def parts_of(memory: Memory, *, beside: Neighbours = ALONE) -> tuple[Part, ...]:
+    """The records of ``memory``, heads first; ``beside`` are a turn's neighbours."""
     said = (memory.occurred_at or memory.created_at).timestamp()
     document = memory.model_dump_json(exclude_defaults=True)
     if memory.kind is MemoryKind.TURN:
-        words = turn_text(
-            speaker_of(memory),
-            memory.occurred_at,
-            memory.text,
-            before=_beside(memory, before),
-            after=_beside(memory, after),
+        before, after = _texts(memory, beside.before), _texts(memory, beside.after)
+        speaker = speaker_of(memory)
+        own, context = turn_words(speaker, memory.occurred_at, memory.text, before=before, after=after)
+        return (
+            Part(
+                id=memory.id,
+                kind=RecordKind.TURN,
+                statement_id=None,
+                dense=turn_meaning(speaker, memory.text, before=before[0] if before else ""),
+                tokens=own,
+                document=document,
+                occurred_at=said,
+                substance=substance(memory.text),
+                context=context,
+            ),
         )
-        dense = f"{speaker_of(memory)}: {memory.text}"
-        return (Part(memory.id, RecordKind.TURN, None, dense, tokens(words), document, said),)
     summary = memory.sections.summary if memory.sections else ""
     dense = summary or " ".join(s.text for s in memory.statements) or memory.text
     head = Part(memory.id, RecordKind.NOTE, None, dense, tokens(memory.text), document, said)
@@ -85,14 +100,10 @@ def parts_of(
 
 
 def parts_of_all(
-    memories: Sequence[Memory], beside: Mapping[str, tuple[Memory | None, Memory | None]]
+    memories: Sequence[Memory], beside: Mapping[str, Neighbours]
 ) -> list[tuple[Memory, tuple[Part, ...]]]:
-    """The parts of each memory. ``beside`` holds the neighbours (previous, next) of the turns, by id."""
-    parts = []
-    for memory in memories:
-        before, after = beside.get(memory.id, (None, None))
-        parts.append((memory, parts_of(memory, before=before, after=after)))
-    return parts
+    """The parts of each memory. ``beside`` holds the neighbours of the turns, by id."""
+    return [(memory, parts_of(memory, beside=beside.get(memory.id, ALONE))) for memory in memories]
 
 
 def records_of(memory: Memory, parts: Sequence[Part], vectors: Vectors) -> list[Record]:
@@ -118,6 +129,8 @@ def records_of(memory: Memory, parts: Sequence[Part], vectors: Vectors) -> list[
             evidence_at=evidence,
             ended_at=ended,
             importance=memory.importance,
+            substance=part.substance,
+            context=part.context,
             statement_id=part.statement_id,
             facets=facets,
         )
@@ -125,10 +138,13 @@ def records_of(memory: Memory, parts: Sequence[Part], vectors: Vectors) -> list[
     ]
 
 
-def _beside(turn: Memory, neighbour: Memory | None) -> str | None:
-    if neighbour is None or not neighbour.is_active:
-        return None
-    said = (turn.occurred_at or turn.created_at, neighbour.occurred_at or neighbour.created_at)
-    if abs(said[0] - said[1]) > NEIGHBOUR_GAP:
-        return None
-    return f"{speaker_of(neighbour)}: {neighbour.text}"
+def _texts(turn: Memory, neighbours: Sequence[Memory]) -> list[str]:
+    """What the neighbours say, up to the first that belongs to another talk."""
+    texts: list[str] = []
+    for neighbour in neighbours:
+        said = (turn.occurred_at or turn.created_at, neighbour.occurred_at or neighbour.created_at)
+        if abs(said[0] - said[1]) > NEIGHBOUR_GAP:
+            break
+        if neighbour.is_active:
+            texts.append(neighbour.text)
+    return texts

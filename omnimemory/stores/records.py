@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from omnimemory.core.lexical import weights
 from omnimemory.core.schemas import Status
 from omnimemory.models.base import Vectors
 
@@ -28,7 +29,8 @@ class Record:
 
     ``id`` is a UUID text: the memory's own id for a head, derived for a statement. ``vector``
     has shape (dimensions,) and unit length. ``tokens`` are the analysed words in order, with
-    repetitions. ``facets`` are opaque texts, one per user metadata item (``facet``).
+    repetitions, ``context`` those of the turns around. ``substance`` (0..1) says how much a turn
+    says. ``facets`` are opaque texts, one per user metadata item (``facet``).
     ``document`` is the memory's JSON for a head and the sentence for a statement.
     """
 
@@ -47,8 +49,15 @@ class Record:
     evidence_at: float
     ended_at: float = math.inf
     importance: float = 0.0
+    substance: float = 1.0
     statement_id: str | None = None
     facets: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> dict[int, float]:
+        """The sparse vector: BM25 weights by term id; what a store keeps of ``tokens`` and ``context``."""
+        return weights(self.tokens, self.context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,7 @@ class Hit(NamedTuple):
     score: float
     evidence_at: float
     importance: float
+    substance: float
 
 
 @dataclass(frozen=True, slots=True)

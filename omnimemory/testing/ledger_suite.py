@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from omnimemory.core.errors import Conflict, IdempotencyConflict, InvalidRequest, ScopeError, VersionConflict
+from omnimemory.core.memories import Neighbours
 from omnimemory.core.schemas import (
     MemoryKind,
     Scope,
@@ -300,9 +301,13 @@ class LedgerSuite(LedgerWorkSuite, LedgerItemSuite):
         await ledger.append(BOB, [said("x")], mode="none")
         [three] = (await ledger.append(ANN, [said("3")], mode="none")).turns
         found = await ledger.neighbours([one.id, two.id, three.id])
-        assert found == {one.id: (None, two), two.id: (one, three), three.id: (two, None)}
+        assert found == {
+            one.id: Neighbours(after=(two, three)),
+            two.id: Neighbours(before=(one,), after=(three,)),
+            three.id: Neighbours(before=(two, one)),
+        }
         await ledger.apply(Step(changed=[changed(two, status=Status.DELETED)]))
-        assert (await ledger.neighbours([one.id]))[one.id] == (None, three)
+        assert await ledger.neighbours([one.id]) == {one.id: Neighbours(after=(three,))}
 
     async def test_a_step_is_applied_whole_with_history_and_reasons(
         self, ledger: Ledger, clock: Clock

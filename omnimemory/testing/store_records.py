@@ -34,6 +34,15 @@ HOSTILE = (
     "*",
     " padded ",
 )
+"""Texts that a scope id may be."""
+HOSTILE_TEXTS = (
+    *HOSTILE,
+    "nul\x00inside",
+    "new\nline\ttab",
+    "\N{RIGHT-TO-LEFT OVERRIDE}\N{ARABIC LETTER SEEN}\N{ARABIC LETTER LAM}",
+    "\\u0000 \\x00 \\",
+)
+"""And some that only facets, words and documents may be."""
 
 
 def toward(axis: int, cosine: float = 1.0, *, beside: int = DIMENSIONS - 1) -> Vectors:

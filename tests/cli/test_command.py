@@ -108,7 +108,8 @@ def test_a_query_finds_the_users_memory(stocked: Path) -> None:
 
 def test_explain_shows_every_score_part(stocked: Path) -> None:
     done = invoked("memory", "query", "--app-id", "app", "--home", str(stocked), "-q", "bees", "--explain")
-    for part in ("relevance", "match", "cosine", "words", "recency", "importance", "dense.weight"):
+    parts = ("evidence", "contribution", "relevance", "match", "recency", "importance")
+    for part in (*parts, "1 + boosts", "composite"):
         assert part in done.stdout, done.stderr
 
 

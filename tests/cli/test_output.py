@@ -5,13 +5,26 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
+from typer.testing import CliRunner, Result
 
-from omnimemory.cli.output import console, explained, headline, print_json, scores_table
+from omnimemory.cli.app import app
+from omnimemory.cli.output import (
+    console,
+    explanation_parts,
+    heading,
+    headline,
+    near_misses_table,
+    print_json,
+    scores_table,
+)
 from omnimemory.core.display import one_line, plain
-from omnimemory.core.schemas import Memory, MemoryKind, ScoredMemory, Statement
+from omnimemory.core.results import NearMiss
+from omnimemory.core.schemas import Memory, MemoryKind, Message, ScoredMemory, Statement, UserMessages
+from omnimemory.sdk import OmniMemorySDK
 
 SAID = datetime(2026, 5, 18, tzinfo=UTC)
 
@@ -49,8 +62,12 @@ def scored(found: Memory, **fields: object) -> ScoredMemory:
 
 
 def printed(result: ScoredMemory, *, parts: bool = True) -> str:
+    return page(scores_table([result], parts=parts), width=140)
+
+
+def page(*parts: RenderableType, width: int = 100) -> str:
     out = io.StringIO()
-    Console(file=out, width=140, markup=False).print(scores_table([result], parts=parts))
+    Console(file=out, width=width, markup=False).print(*parts, sep="\n")
     return out.getvalue()
 
 
@@ -98,9 +115,93 @@ def test_long_text_is_cut_to_one_line() -> None:
     assert len(one_line("word " * 100, limit=50)) <= 50
 
 
-def test_an_explanation_is_listed_with_its_nested_names() -> None:
-    result = scored(memory(), explanation={"dense": {"value": 0.5, "weight": 0.5}, "legs": ["dense"]})
-    assert explained(result) == ["dense.value: 0.5000", "dense.weight: 0.5000", "legs: ['dense']"]
+EXPLANATION = {
+    "legs": ["dense", "lexical"],
+    "matched_statement": {"id": "s2", "text": "Ann keeps bees."},
+    "evidence": {
+        "dense": {"value": 0.55, "weight": 0.5, "contribution": 0.5},
+        "lexical": {"value": None, "high": 7.0, "weight": 0.5, "contribution": 0.45},
+        "stale": {"weight": 0.1, "contribution": -0.04},
+    },
+    "relevance": 0.91,
+    "match": 0.62,
+    "recency": {"score": 0.73, "weight": 0.1, "boost": 0.073},
+    "importance": {"score": 0.44, "weight": 0.1, "boost": 0.044},
+    "composite": 1.01647,
+}
+
+
+def test_an_explanation_is_tables_that_add_up() -> None:
+    lines = page(*explanation_parts(scored(memory(), explanation=EXPLANATION, composite_score=1.01647)))
+    cells = [line.split() for line in lines.splitlines()]
+    assert ["evidence", "value", "weight", "high", "contribution"] in cells
+    assert ["evidence.dense", "0.5500", "0.5000", "-", "+", "0.5000"] in cells
+    assert ["evidence.lexical", "-", "0.5000", "7.0000", "+", "0.4500"] in cells
+    assert ["evidence.stale", "-", "0.1000", "-", "-", "0.0400"] in cells
+    assert ["relevance", "=", "0.9100"] in cells
+    assert ["importance", "0.4400", "0.1000", "+", "0.0440"] in cells
+    assert ["1", "+", "boosts", "=", "1.1170"] in cells
+    assert "relevance 0.9100 x 1.1170 = 1.0165 composite" in lines
+    assert "legs: dense, lexical" in lines
+    assert "match: 0.6200" in lines
+
+
+def test_an_explanation_says_each_thing_once() -> None:
+    statement = Statement(id="s2", text="Ann keeps bees.")
+    result = scored(memory(), explanation=EXPLANATION, composite_score=1.01647, matched_statement=statement)
+    lines = page(heading(result), *explanation_parts(result))
+    for said in ("Ann keeps bees.", "0.9100 x", "composite", "= 0.9100", "matched_statement.id: s2"):
+        assert lines.count(said) == 1
+
+
+def test_numbers_that_do_not_make_the_score_claim_no_sum() -> None:
+    explanation = {
+        "dense": {"contribution": 0.5},
+        "relevance": 0.9,
+        "recency": {"boost": 0.1},
+        "composite": 2.0,
+    }
+    lines = page(*explanation_parts(scored(memory(), explanation=explanation)))
+    assert ["sum", "=", "0.5000"] in [line.split() for line in lines.splitlines()]
+    assert "0.5000 x" not in lines
+    assert "relevance: 0.9000" in lines
+    assert "composite: 2.0000" in lines
+    assert explanation_parts(scored(memory())) == []
+
+
+def test_an_explanation_fits_a_hundred_columns() -> None:
+    leg = {
+        "value": -0.0410,
+        "low": -0.0410,
+        "high": 123.4567,
+        "normalised": 0.1,
+        "weight": 0.5,
+        "contribution": 0.1,
+    }
+    result = scored(memory("word " * 100), explanation={"statement_evidence": leg, "legs": ["dense"] * 40})
+    lines = page(heading(result), *explanation_parts(result)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "statement_evidence -0.0410 -0.0410 123.4567 0.1000 0.5000 + 0.1000" in [
+        " ".join(line.split()) for line in lines
+    ]
+
+
+def test_near_misses_say_why_they_were_left_out() -> None:
+    misses = [
+        NearMiss(
+            memory_id="3c1f7f0e-9f83-4a55-8a64-0d7f3cf0a001",
+            composite_score=0.512,
+            match=0.301,
+            similarity_score=similarity,
+            lexical_score=3.2,
+            reason=reason,
+        )
+        for similarity, reason in ((0.4, "below the floor\x1b[2J"), (None, "reads the same as #1"))
+    ]
+    lines = page(near_misses_table(misses))
+    for told in ("0.512", "0.301", "0.400", "3.20", misses[0].memory_id, "reads the same as #1", " - "):
+        assert told in lines
+    assert "\x1b" not in lines
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,3 +216,54 @@ def test_piped_output_has_no_colour(capsys: pytest.CaptureFixture[str]) -> None:
 
     console().print(Text("done", style="bold red"))
     assert capsys.readouterr().out == "done\n"
+
+
+# A block for a prompt
+
+
+@pytest.fixture
+async def stocked(tmp_path: Path) -> Path:
+    """A folder where Ann said two things in two sessions."""
+    async with OmniMemorySDK(home=tmp_path) as sdk:
+        for session, text in (("one", "I keep bees."), ("two", "My bees make honey.")):
+            message = Message(role="user", content=text, timestamp=SAID)
+            await sdk.add_memory(
+                UserMessages(app_id="app", user_id="ann", session_id=session, messages=[message]), infer=False
+            )
+        await sdk.flush()
+    return tmp_path
+
+
+def queried(home: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(
+        app, ["memory", "query", "--app-id", "app", "-q", "bees", "--home", str(home), *arguments]
+    )
+
+
+def test_a_budget_prints_the_block_and_nothing_else(stocked: Path) -> None:
+    done = queried(stocked, "--token-budget", "300")
+    assert done.stdout.startswith("<omnimemory-recall>\n")
+    assert done.stdout.endswith("</omnimemory-recall>\n")
+    assert "<session" not in done.stdout
+    assert queried(stocked, "--token-budget", "300", "--grouped").stdout.count("<session date=") == 2
+
+
+def test_a_block_that_cannot_be_is_said_beside_the_output(stocked: Path) -> None:
+    done = queried(stocked, "--token-budget", "3")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No memory fits the budget.\n")
+
+
+def test_json_holds_all_that_the_recall_gave(stocked: Path) -> None:
+    found = json.loads(queried(stocked, "--token-budget", "300", "--explain", "--json").stdout)
+    assert [memory["memory_id"] for memory in found["memories"]] == found["packed"]
+    assert all("relevance" in memory["explanation"] for memory in found["memories"])
+    assert 0 < found["tokens"] <= 300
+    assert "I keep bees." in found["block"]
+    assert isinstance(found["near_misses"], list)
+
+
+@pytest.mark.parametrize("arguments", [["--grouped"], ["--token-budget", "0"]])
+def test_a_budget_that_makes_no_sense_is_wrong_use(tmp_path: Path, arguments: list[str]) -> None:
+    done = queried(tmp_path, *arguments)
+    assert done.exit_code == 2
+    assert "token" in done.stderr

@@ -227,7 +227,8 @@ async def test_an_explanation_adds_up_exactly(sdk: OmniMemorySDK) -> None:
     assert len(found) >= 3
     for memory in found:
         why: Any = memory.explanation
-        assert why["dense"]["contribution"] + why["lexical"]["contribution"] == memory.relevance
+        parts = ("dense", "lexical", "substance", "date")
+        assert sum(why[part]["contribution"] for part in parts) == memory.relevance
         boosts = why["recency"]["boost"] + why["importance"]["boost"]
         assert memory.relevance * (1 + boosts) == memory.composite_score == why["composite"]
         assert why["recency"]["score"] == memory.recency_score

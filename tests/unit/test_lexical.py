@@ -1,4 +1,4 @@
-"""BM25 and the lexical text of a turn."""
+"""BM25: what documents weigh, how rare words are, and what a text that is in no store yet scores."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from omnimemory.core.lexical import AVERAGE_LENGTH, K1, B, Bm25, date_words, idf, term_id, turn_text, weights
+from omnimemory.core.lexical import (
+    AVERAGE_LENGTH,
+    CONTEXT_WEIGHT,
+    K1,
+    B,
+    Frequencies,
+    date_words,
+    idf,
+    scores,
+    term_id,
+    weights,
+)
 from omnimemory.core.text import query_tokens, tokens
+
+CAT = term_id("cat")
 
 
 def test_a_term_has_the_same_number_in_every_process() -> None:
@@ -16,25 +29,45 @@ def test_a_term_has_the_same_number_in_every_process() -> None:
     assert 0 <= term_id("猫") < 2**32
 
 
+# What a document weighs
+
+
 def test_a_single_word_in_a_document_of_average_length_weighs_one() -> None:
     document = ["cat"] + [f"other{i}" for i in range(int(AVERAGE_LENGTH) - 1)]
-    assert weights(document)[term_id("cat")] == pytest.approx(1.0)
+    assert weights(document)[CAT] == pytest.approx(1.0)
 
 
 def test_weights_follow_the_formula() -> None:
     found = weights(["cat", "cat", "dog"], average_length=6)
     damping = K1 * (1 - B + B * 3 / 6)
     assert found == {
-        term_id("cat"): pytest.approx(2 * (K1 + 1) / (2 + damping)),
+        CAT: pytest.approx(2 * (K1 + 1) / (2 + damping)),
         term_id("dog"): pytest.approx((K1 + 1) / (1 + damping)),
     }
 
 
+def test_a_word_of_the_context_counts_a_little_less_in_frequency_and_length() -> None:
+    found = weights(["cat"], ["cat", "dog"], average_length=6)
+    damping = K1 * (1 - B + B * (1 + 2 * CONTEXT_WEIGHT) / 6)
+    assert found == {
+        CAT: pytest.approx((1 + CONTEXT_WEIGHT) * (K1 + 1) / (1 + CONTEXT_WEIGHT + damping)),
+        term_id("dog"): pytest.approx(CONTEXT_WEIGHT * (K1 + 1) / (CONTEXT_WEIGHT + damping)),
+    }
+
+
+def test_who_says_it_weighs_more_than_who_stands_beside() -> None:
+    said, beside = weights(["cat"], ["dog"]), weights(["dog"], ["cat"])
+    assert said[CAT] > beside[CAT] > 0
+
+
 def test_repetition_saturates_and_length_counts_against_a_document() -> None:
-    cat = term_id("cat")
-    assert weights(["cat"] * 100)[cat] < K1 + 1
-    assert weights(["cat"])[cat] > weights(["cat"] + ["dog"] * 50)[cat]
-    assert weights([]) == {}
+    assert weights(["cat"] * 100)[CAT] < K1 + 1
+    assert weights(["cat"])[CAT] > weights(["cat"] + ["dog"] * 50)[CAT]
+    assert weights(["cat"])[CAT] > weights(["cat"], ["dog"] * 50)[CAT]
+    assert weights([]) == weights((), ()) == {}
+
+
+# How rare a word is
 
 
 def test_idf_is_positive_and_falls_with_frequency() -> None:
@@ -42,44 +75,77 @@ def test_idf_is_positive_and_falls_with_frequency() -> None:
     assert idf(100, 1) > idf(100, 50) > idf(100, 100) > 0
 
 
-def test_bm25_ranks_the_document_with_the_rarer_words_first() -> None:
+def test_rarity_is_the_idf_among_the_documents_that_are_counted() -> None:
+    counted = Frequencies(100, {"cat": 7})
+    assert counted.rarity("cat") == idf(100, 7)
+    assert counted.rarity("unheard") == idf(100, 0)
+    assert Frequencies(1, {"cat": 1}).rarity("cat") == idf(1, 1)
+
+
+def test_while_nothing_is_counted_a_word_is_as_rare_as_one_in_a_hundred() -> None:
+    assert Frequencies().rarity("cat") == idf(100, 1)
+
+
+@pytest.mark.parametrize("documents", [1, 99, 100, 5000])
+def test_a_rarer_word_is_never_worth_less(documents: int) -> None:
+    rarities = [Frequencies(documents, {"cat": held}).rarity("cat") for held in range(0, documents + 1, 11)]
+    assert rarities == sorted(rarities, reverse=True)
+    assert rarities[-1] > 0
+
+
+# Scores
+
+
+def test_the_document_with_the_rarer_words_scores_best() -> None:
     documents = ["the cat sleeps", "the dog barks at the cat", "cat and parrot", "nothing of note"]
-    scores = Bm25(tokens(text) for text in documents).scores(query_tokens("a cat or a parrot?"))
-    assert max(scores) == scores[2]
-    assert scores[0] > 0
-    assert scores[1] > 0
-    assert scores[3] == 0
+    found = scores([weights(tokens(text)) for text in documents], query_tokens("a cat or a parrot?"))
+    assert max(found) == found[2]
+    assert found[0] > 0
+    assert found[1] > 0
+    assert found[3] == 0
 
 
-def test_bm25_over_one_document_scores_like_a_store_with_memories() -> None:
-    [score] = Bm25([tokens("My sister lives in Lisbon")]).scores(query_tokens("Lisbon"))
-    assert score > 3
+def test_a_score_is_the_sum_of_rarity_times_weight() -> None:
+    document = weights(["cat", "dog"])
+    stored = Frequencies(200, {"cat": 20})
+    (found,) = scores([document], ["cat", "dog", "owl"], stored)
+    assert found == pytest.approx(idf(200, 20) * document[CAT] + idf(200, 0) * document[term_id("dog")])
 
 
-def test_bm25_counts_a_repeated_query_word_once() -> None:
-    bm25 = Bm25([("cat",)])
-    assert bm25.scores(["cat", "cat"]) == bm25.scores(["cat"])
-    assert Bm25([]).scores(["cat"]) == []
+@pytest.mark.parametrize("stored", [1, 20, 99, 100, 5000])
+def test_a_new_document_scores_as_the_same_one_does_in_the_store(stored: int) -> None:
+    document = weights(["cat"])
+    for held in (1, stored // 2 + 1, stored):
+        (found,) = scores([document], ["cat"], Frequencies(stored, {"cat": held}))
+        assert found == pytest.approx(idf(stored, held) * document[CAT])
+
+
+def test_while_the_store_is_empty_new_documents_are_counted_among_themselves() -> None:
+    documents = [weights(["cat", "owl"]), weights(["cat"]), weights(["dog"], ["cat"])]
+    found = scores(documents, ["cat", "owl"])
+    assert found[0] == pytest.approx(
+        idf(103, 4) * documents[0][CAT] + idf(103, 2) * documents[0][term_id("owl")]
+    )
+    assert found[2] == pytest.approx(idf(103, 4) * documents[2][CAT])
+
+
+def test_one_new_document_scores_like_one_among_a_users_memories() -> None:
+    (found,) = scores([weights(tokens("My sister lives in Lisbon"))], query_tokens("Lisbon"))
+    assert found > 3
+
+
+def test_what_the_store_holds_often_is_worth_less() -> None:
+    document = [weights(["cat"])]
+    rare, common = (scores(document, ["cat"], Frequencies(1000, {"cat": held}))[0] for held in (1, 900))
+    assert rare > common > 0
+
+
+def test_a_repeated_query_word_counts_once() -> None:
+    documents = [weights(["cat"])]
+    assert scores(documents, ["cat", "cat"]) == scores(documents, ["cat"])
+    assert scores([], ["cat"]) == []
+    assert scores(documents, []) == [0]
 
 
 def test_a_date_is_in_english_words() -> None:
     assert date_words(datetime(2023, 5, 8, tzinfo=UTC)) == "8 May 2023"
-
-
-def test_a_turn_is_found_by_speaker_date_text_and_neighbours() -> None:
-    said = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
-    text = turn_text(
-        "Melanie", said, "Yes, in June!", before="Did you adopt the puppy?", after="Congratulations"
-    )
-    found = tokens(text)
-    for query in ("Melanie", "May 8th", "2023", "June", "puppies", "congratulation"):
-        assert set(tokens(query)) <= set(found)
-
-
-def test_words_repeated_by_a_neighbour_count() -> None:
-    text = turn_text("Ana", None, "The puppy!", before="Which puppy?", after=None)
-    assert tokens(text).count("puppi") == 2
-
-
-def test_a_turn_alone_has_no_empty_lines() -> None:
-    assert turn_text("Ana", None, "Hi") == "Ana\nHi"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langchain_omnimemory.memory import OmniMemoryChatMemory
     from langchain_omnimemory.middleware import OmniMemoryMiddleware
     from langchain_omnimemory.models import LangChainChatModel, LangChainEmbeddings
+    from langchain_omnimemory.reranker import LangChainReranker
     from langchain_omnimemory.retriever import OmniMemoryRetriever
     from langchain_omnimemory.store import OmniMemoryStore
     from langchain_omnimemory.toolkit import OmniMemoryToolkit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LangChainChatModel",
     "LangChainEmbeddings",
+    "LangChainReranker",
     "OmniMemoryChatMemory",
     "OmniMemoryChatMessageHistory",
     "OmniMemoryMiddleware",
@@ -30,6 +32,7 @@ __all__ = [
 _MODULES = {
     "LangChainChatModel": "models",
     "LangChainEmbeddings": "models",
+    "LangChainReranker": "reranker",
     "OmniMemoryChatMemory": "memory",
     "OmniMemoryChatMessageHistory": "history",
     "OmniMemoryMiddleware": "middleware",

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from llama_index.memory.omnimemory.block import OmniMemoryBlock
     from llama_index.memory.omnimemory.memory import OmniMemory
     from llama_index.memory.omnimemory.models import LlamaIndexChatModel, LlamaIndexEmbedder
+    from llama_index.memory.omnimemory.reranker import LlamaIndexReranker
     from llama_index.memory.omnimemory.retriever import OmniMemoryRetriever
     from llama_index.memory.omnimemory.tools import OmniMemoryToolSpec
 
 __all__ = [
     "LlamaIndexChatModel",
     "LlamaIndexEmbedder",
+    "LlamaIndexReranker",
     "OmniMemory",
     "OmniMemoryBlock",
     "OmniMemoryRetriever",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "LlamaIndexChatModel": "models",
     "LlamaIndexEmbedder": "models",
+    "LlamaIndexReranker": "reranker",
     "OmniMemory": "memory",
     "OmniMemoryBlock": "block",
     "OmniMemoryRetriever": "retriever",
