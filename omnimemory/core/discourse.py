@@ -16,7 +16,7 @@ from omnimemory.core.lexical import date_words
 from omnimemory.core.text import detect_language, sentences, tokens
 
 WINDOW_WORDS = 80
-"""Index words up to which a turn borrows from its neighbours; a longer turn stands by itself."""
+"""Index words up to which a turn borrows, from each side; a longer turn stands by itself."""
 SUBSTANTIAL_WORDS = 20
 """Index words, outside of questions, from which a turn counts as saying something in full."""
 _LONGEST_QUESTION = 300
@@ -34,8 +34,8 @@ def turn_words(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The index words a turn is found by: its own (speaker, date, text) and its context's.
 
-    ``before`` and ``after`` are the texts around it, the nearest first; their nearest words fill
-    the turn up to ``WINDOW_WORDS``. A short turn's language is told with theirs.
+    ``before`` and ``after`` are the texts around it, the nearest first; of each, the
+    nearest words that the turn lacks of ``WINDOW_WORDS``. A short turn's language is told with theirs.
     """
     language = detect_language("\n".join((*before[:1], text, *after[:1])))
     own = _words(text, language)
@@ -61,8 +61,10 @@ def closing_question(text: str) -> str:
     """The question that a text ends with, "" when it ends otherwise."""
     if not _ASKS.search(text[-40:]):
         return ""
-    found = sentences(text[-4 * _LONGEST_QUESTION :])  # none in a bare question mark
-    return found[-1] if found and len(found[-1]) <= _LONGEST_QUESTION else ""
+    for last in sentences(text[-4 * _LONGEST_QUESTION :])[-1:]:  # none in a bare question mark
+        if _ASKS.search(last) and len(last) <= _LONGEST_QUESTION:
+            return last
+    return ""
 
 
 def substance(text: str) -> float:
