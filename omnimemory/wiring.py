@@ -115,13 +115,19 @@ def store_from(settings: Settings) -> VectorStore:
 
 
 def ledger_from(settings: Settings) -> Ledger:
-    """The ledger at ``OMNIMEMORY_LEDGER_URL``, else in a file of the home folder.
+    """The ledger at ``OMNIMEMORY_LEDGER_URL``, else beside a Postgres store, else in the home folder.
 
     Raises:
         ConfigError: the URL cannot be read, or the home folder cannot be made.
     """
-    url = settings.ledger_url or file_url(_folder(settings.home) / "ledger.db")
-    return Ledger(url, synchronous=settings.ledger_synchronous)
+    url = settings.ledger_url
+    if url is None and settings.provider == "postgresql":
+        url = _revealed(settings.postgres_uri)
+    return Ledger(
+        url or file_url(_folder(settings.home) / "ledger.db"),
+        synchronous=settings.ledger_synchronous,
+        connections=settings.ledger_max_connections,
+    )
 
 
 def _folder(path: Path) -> Path:

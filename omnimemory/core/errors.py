@@ -19,6 +19,7 @@
     |   `-- InvalidModelOutput      no usable answer after the repair ask
     |-- DeliveryFailed              a webhook's receiver did not take the result
     `-- LedgerError                 the database of record
+        `-- LedgerUnavailable *
 
 The starred ones are transient: background work retries them.
 """
@@ -122,3 +123,9 @@ class DeliveryFailed(OmniMemoryError):
 
 class LedgerError(OmniMemoryError):
     """The database of record cannot be opened, read or written."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database of record does not answer now; a later try may succeed."""
+
+    transient = True

@@ -1,7 +1,8 @@
 """Every setting, its environment variable, its default. Nothing else reads the environment.
 
 A variable may also stand in a ``.env`` file of the working directory; the environment wins.
-An empty variable counts as unset.
+An empty variable counts as unset. A variable ``X_FILE`` of the environment names a file that holds
+what ``X`` would say, as mounted secrets do; ``X`` itself wins.
 """
 
 from __future__ import annotations
@@ -90,7 +91,15 @@ class Settings(BaseSettings):
     ledger_url: str | None = _env(
         "OMNIMEMORY_LEDGER_URL",
         None,
-        "the ledger's SQLAlchemy URL; default: a SQLite file in OMNIMEMORY_HOME",
+        "the ledger's SQLAlchemy URL; processes that share scopes share a postgresql:// one; default: "
+        "POSTGRES_URI where the provider is postgresql, else a SQLite file in OMNIMEMORY_HOME",
+        repr=False,  # it may hold a password
+    )
+    ledger_max_connections: int = _env(
+        "OMNIMEMORY_LEDGER_MAX_CONNECTIONS",
+        10,
+        "connections of one process to a ledger on Postgres, besides two that move data",
+        ge=2,
     )
     ledger_synchronous: Literal["FULL", "NORMAL"] = _env(
         "OMNIMEMORY_LEDGER_SYNCHRONOUS",
@@ -100,14 +109,27 @@ class Settings(BaseSettings):
     max_connections: int = _env(
         "OMNIMEMORY_VECTOR_DB_MAX_CONNECTIONS", 10, "connections to a vector database server", ge=1
     )
+    vector_db_timeout: float = _env(
+        "OMNIMEMORY_VECTOR_DB_TIMEOUT",
+        10,
+        "seconds one call to a vector database server may take, waiting for a connection included",
+        gt=0,
+    )
     max_open_collections: int = _env(
         "OMNIMEMORY_MAX_OPEN_COLLECTIONS", 64, "apps whose embedded collection stays open", ge=1
     )
+    qdrant_url: str | None = _env("QDRANT_URL", None, "Qdrant server, instead of host and port")
     qdrant_host: str | None = _env("QDRANT_HOST", None, "Qdrant server")
     qdrant_port: int = _env("QDRANT_PORT", 6333, "Qdrant server", ge=1, le=65535)
-    chroma_host: str | None = _env("CHROMA_HOST", None, "Chroma server")
+    qdrant_grpc_port: int | None = _env(
+        "QDRANT_GRPC_PORT", None, "Qdrant server; calls go over gRPC when set", ge=1, le=65535
+    )
+    qdrant_api_key: SecretStr | None = _env("QDRANT_API_KEY", None, "Qdrant server")
+    chroma_host: str | None = _env("CHROMA_HOST", None, "Chroma server; may be an https:// URL")
     chroma_port: int = _env("CHROMA_PORT", 8000, "Chroma server", ge=1, le=65535)
     chroma_auth_token: SecretStr | None = _env("CHROMA_AUTH_TOKEN", None, "Chroma server")
+    chroma_tenant: str = _env("CHROMA_TENANT", "default_tenant", "Chroma server")
+    chroma_database: str = _env("CHROMA_DATABASE", "default_database", "Chroma server")
     chroma_client_type: str | None = _env("CHROMA_CLIENT_TYPE", None, "Chroma client type")
     postgres_uri: SecretStr | None = _env("POSTGRES_URI", None, "PostgreSQL with pgvector")
     mongo_uri: SecretStr | None = _env("MONGO_URI", None, "MongoDB")
@@ -166,7 +188,7 @@ class Settings(BaseSettings):
     query_embedding_timeout: float = _env(
         "OMNIMEMORY_QUERY_EMBEDDING_TIMEOUT",
         5,
-        "seconds a query waits for its embedding before the words alone decide",
+        "seconds a query waits for its embedding before the words alone decide, and for a reranker",
         gt=0,
     )
     dense_weight: float = _env(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from omnimemory.core.schemas import Memory
+from omnimemory.ledger import locks
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import memory_of
 from omnimemory.ledger.schema import calibrations, memories
@@ -40,6 +41,7 @@ class CalibrationRows(Operations):
     @writes
     def keep_calibration(self, conn: Connection, app_id: str, embedder: str, chance: Chance) -> None:
         """Keep it, instead of what was kept before."""
+        locks.take(conn, ("calibration", app_id, embedder))
         conn.execute(delete(calibrations).where(*_OF), {"app": app_id, "of_embedder": embedder})
         conn.execute(
             insert(calibrations).values(

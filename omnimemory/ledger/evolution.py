@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from omnimemory.core.schemas import Decision, Memory, MemoryKind, Scope, Status, Task, TaskKind
-from omnimemory.ledger import history, outbox, sessions
+from omnimemory.ledger import history, locks, outbox, sessions
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import chunked, decision_of, memory_of, micros
 from omnimemory.ledger.schema import UNRESOLVED, citations, decisions, memories, memory_versions
@@ -32,6 +32,7 @@ _NEVER_RETRIED = (
     )
     .order_by(_m.seq)
     .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
 )
 _RETRIED_BY = update(memories).where(_m.id == bindparam("note")).values(task_id=bindparam("task"))
 
@@ -61,6 +62,7 @@ class Evolution(Operations):
             VersionConflict: a memory has changed since, or the lease is lost. Nothing is written.
             Conflict: a created memory or decision is stored already. Nothing is written.
         """
+        locks.take(conn, *{locks.of_user(m.app_id, m.user_id) for m in (*plan.created, *plan.changed)})
         now = self._now()
         if task is not None:
             finished_at = now if finish else None

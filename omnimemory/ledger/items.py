@@ -29,7 +29,7 @@ from omnimemory.core.items import (
     fits,
 )
 from omnimemory.core.schemas import Scope
-from omnimemory.ledger import item_memories
+from omnimemory.ledger import item_memories, locks
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import AnyRow, chunked, moment, opaque
 from omnimemory.ledger.schema import item_namespaces, items
@@ -57,7 +57,8 @@ _RANKED = _ROWS.where(*_BELOW, _LIVE, _i.text_key.in_(bindparam("texts", expandi
 _NAMESPACES = select(_n.path).where(*_BELOW, exists().where(_i.namespace == _n.seq, _LIVE))
 _NAMESPACE = select(_n.seq).where(*_OWN, _n.path == bindparam("path"))
 _EXPIRED = (
-    select(_i.seq, _i.namespace, _i.memory_id)
+    select(_i.seq, _i.namespace, _i.memory_id, _n.app_id, _n.user_id)
+    .join(item_namespaces, _n.seq == _i.namespace)
     .where(_i.expires_at <= bindparam("now"))
     .order_by(_i.expires_at)
     .limit(bindparam("limit"))
@@ -99,9 +100,12 @@ class Items(Operations):
     @writes
     def sweep_items(self, conn: Connection, *, limit: int = 500) -> int:
         """Delete up to ``limit`` expired items, of every app, and end their memories. Returns how many."""
-        now = self._now()
-        rows = conn.execute(_EXPIRED, {"now": now, "limit": limit}).all()
-        _drop(conn, rows, now=now)
+        expired = {"now": self._now(), "limit": limit}
+        users = {(row.app_id, row.user_id) for row in conn.execute(_EXPIRED, expired)}
+        locks.take(conn, *(locks.of_user(*user) for user in users))
+        found = conn.execute(_EXPIRED, expired).all()  # again: others may have put some anew
+        rows = [row for row in found if (row.app_id, row.user_id) in users]
+        _drop(conn, rows, now=expired["now"])
         return len(rows)
 
     @reads
@@ -126,6 +130,7 @@ class Items(Operations):
         scores: Mapping[int, Scores],
         puts: Sequence[PutItem],
     ) -> list[ItemResult]:
+        locks.take(conn, locks.of_user(scope.app_id, scope.user_id or APP_USER))
         now = self._now()
         reading = _Reading(conn, scope, now)
         results = [reading.result(op, scores.get(at)) for at, op in enumerate(ops)]

@@ -13,18 +13,16 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from omnimemory.core.errors import LedgerError, OmniMemoryError
+from omnimemory.ledger.operation import T, Work
 
 _log = logging.getLogger(__name__)
 _GROUP_LIMIT = 256
-
-T = TypeVar("T")
-Work = Callable[[Connection], T]
 
 
 class _Job(Generic[T]):

@@ -23,7 +23,7 @@ _UNRESOLVED = (
     .order_by(_m.seq)
     .limit(bindparam("limit"))
 )
-_APPS = select(_m.app_id).distinct().order_by(_m.app_id)
+_APPS = select(_m.app_id).distinct()
 
 Found = dict[str, Memory]
 Several = list[Memory]
@@ -152,7 +152,7 @@ class Memories(Operations):
     @reads
     def apps(self, conn: Connection) -> Names:
         """The apps that hold a memory, sorted."""
-        return [*conn.execute(_APPS).scalars()]
+        return sorted(conn.execute(_APPS).scalars())  # databases sort by language
 
     @reads
     def unresolved(self, conn: Connection, limit: int) -> Several:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, insert, inspect, select, update
 
 from omnimemory.core.errors import LedgerError
-from omnimemory.ledger import schema, speakers
+from omnimemory.ledger import locks, schema, speakers
 
 Step = Callable[[Connection], None]
 
@@ -42,6 +42,7 @@ def migrate_once(conn: Connection, steps: Sequence[Step] = STEPS) -> bool:
     Raises:
         LedgerError: the ledger was written by a newer release.
     """
+    locks.take(conn, locks.SCHEMA)
     newest = schema.VERSION + len(steps) - len(STEPS)
     version = stored_version(conn)
     if version > newest:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, insert, sele
 
 from omnimemory.core.schemas import Memory, MemoryKind, Scope
 from omnimemory.ledger.operation import Operations, reads, writes
-from omnimemory.ledger.rows import chunked, memory_of, micros, moment
+from omnimemory.ledger.rows import chunked, memory_of, micros, moment, readable
 from omnimemory.ledger.schema import memories, outbox
 from omnimemory.ledger.values import OutboxRow
 
@@ -50,17 +50,12 @@ def _waiting(of_user: bool) -> Select[int, str]:
 
 def enqueue(conn: Connection, changed: Iterable[Memory]) -> None:
     """Queue the memories for projection, in this order."""
-    rows = [
-        {
-            "app_id": memory.app_id,
-            "user_id": memory.user_id,
-            "memory_id": memory.id,
-            "version": memory.version,
-            "not_before": 0,
-            "attempts": 0,
-        }
-        for memory in changed
-    ]
+    _queue(conn, [(memory.app_id, memory.user_id, memory.id, memory.version) for memory in changed])
+
+
+def _queue(conn: Connection, named: Sequence[tuple[str, str, str, int]]) -> None:
+    keys = ("app_id", "user_id", "memory_id", "version")
+    rows = [dict(zip(keys, one, strict=True)) | {"not_before": 0, "attempts": 0} for one in named]
     if rows:
         conn.execute(_INSERT, rows)
 
@@ -77,6 +72,21 @@ class Outbox(Operations):
         at = self._now() if now is None else micros(now)
         return [OutboxRow(*row) for row in conn.execute(_DUE, {"now": at, "limit": limit})]
 
+    @reads
+    def outbox_left(self, conn: Connection, seqs: Sequence[int]) -> list[OutboxRow]:
+        """Those of the rows that still wait, oldest first: another process may have delivered some."""
+        parts = [_ROWS.where(outbox.c.seq.in_(part)).order_by(outbox.c.seq) for part in chunked(seqs)]
+        return [OutboxRow(*row) for part in parts for row in conn.execute(part)]
+
+    @writes
+    def requeue(self, conn: Connection, app_id: str, memory_ids: Sequence[str]) -> None:
+        """Queue memories of the app once more, erased ones too."""
+        users: dict[str, str] = {}
+        for part in chunked(memory_ids):
+            found = select(memories.c.id, memories.c.user_id).where(memories.c.id.in_(part))
+            users |= {row.id: row.user_id for row in conn.execute(found.where(memories.c.app_id == app_id))}
+        _queue(conn, [(app_id, users.get(memory_id, ""), memory_id, 1) for memory_id in memory_ids])
+
     @writes
     def outbox_done(self, conn: Connection, seqs: Sequence[int]) -> None:
         """Forget rows whose delivery the store has confirmed."""
@@ -87,14 +97,14 @@ class Outbox(Operations):
     def outbox_retry(self, conn: Connection, seqs: Sequence[int], error: str, not_before: datetime) -> None:
         """Keep rows that could not be delivered; they are due again at ``not_before``."""
         for part in chunked(seqs):
-            conn.execute(_RETRY, {"seqs": list(part), "why": error, "when": micros(not_before)})
+            conn.execute(_RETRY, {"seqs": list(part), "why": readable(error), "when": micros(not_before)})
 
     async def outbox_pending(
         self, app_id: str, *, user_id: str | None = None, limit: int = 1000
     ) -> list[Memory]:
         """The current state of the memories that wait to be projected, the latest change first.
 
-        Nothing is read while this process has written nothing since the outbox was last seen empty.
+        Nothing is read while nothing can have been written since the outbox was last seen empty.
         """
         written = self._database.written
         if self._empty_as_of == written:
@@ -176,18 +186,5 @@ class Outbox(Operations):
         rows = conn.execute(found.order_by(memories.c.seq).limit(_REBUILD_CHUNK)).all()
         if not rows:
             return 0, after
-        conn.execute(
-            _INSERT,
-            [
-                {
-                    "app_id": row.app_id,
-                    "user_id": row.user_id,
-                    "memory_id": row.id,
-                    "version": row.version,
-                    "not_before": 0,
-                    "attempts": 0,
-                }
-                for row in rows
-            ],
-        )
+        _queue(conn, [(row.app_id, row.user_id, row.id, row.version) for row in rows])
         return len(rows), rows[-1].seq

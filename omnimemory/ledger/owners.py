@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import socket
+from pathlib import Path
 
 from omnimemory.core.ids import new_id
 
@@ -11,8 +14,32 @@ _here: set[str] = set()  # the owners that this process has open
 
 
 def new_owner() -> str:
-    """``host:pid:nonce``: unique, and telling enough to see that its process has died."""
-    return f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
+    """``place:pid:nonce``: unique, and telling enough to see that its process has died."""
+    return f"{place()}:{os.getpid()}:{new_id()}"
+
+
+@functools.cache
+def place() -> str:
+    """Where process ids mean the same as here: the host by name, and which machine or container it is.
+
+    Containers, and machines all called ``localhost``, share the name.
+    """
+    told = [_read(Path("/etc/machine-id")), _read_link(Path("/proc/self/ns/pid"))]
+    return f"{socket.gethostname()}-{hashlib.blake2b(repr(told).encode(), digest_size=4).hexdigest()}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _read_link(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""
 
 
 def enter(owner: str) -> None:
@@ -26,11 +53,11 @@ def leave(owner: str) -> None:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the owner's process is gone for certain. Another host's owners never are."""
+    """Whether the owner's process is gone for certain. Owners elsewhere never are."""
     if owner in _here:
         return False
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or not rest.isdigit():
+    where, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if where != place() or not rest.isdigit():
         return False
     pid = int(rest)
     # the same process id with an unknown nonce: an earlier process, or a closed ledger of ours

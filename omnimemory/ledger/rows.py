@@ -115,6 +115,11 @@ def opaque(value: object) -> str:
         raise InvalidRequest(f"only JSON values can be kept: {exc}") from exc
 
 
+def readable(text: str) -> str:
+    """``text`` as every database takes it: what is no UTF-8, or NUL, becomes a replacement character."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
 def task_of(row: AnyRow) -> Task:
     return Task(
         task_id=row.id,

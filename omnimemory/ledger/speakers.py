@@ -38,7 +38,7 @@ class Speakers(Operations):
     ) -> frozenset[str]:
         """Which of these words belong to the name of somebody who speaks in the user's (the app's) turns.
 
-        A user's are read once for as long as this process writes nothing.
+        A user's are read once for as long as nothing can have been written.
         """
         if user_id is None:
             return await self._among(app_id, words)

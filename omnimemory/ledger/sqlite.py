@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event
@@ -10,7 +12,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from omnimemory.core.errors import ConfigError, Conflict, LedgerError, OmniMemoryError
-from omnimemory.ledger.lane import Lane, T, Work
+from omnimemory.ledger.lane import Lane
+from omnimemory.ledger.locks import Place
+from omnimemory.ledger.operation import T, Work
 
 _BUSY_SECONDS = 5
 _ADVICE = {
@@ -61,12 +65,15 @@ class SQLite:
             translate=self._translate,
         )
 
-    async def open(self) -> None:
+    async def open(self, migrate: Work[bool]) -> None:
         await self._writer.start()
-
-    async def open_reader(self) -> None:
-        """To be called once the tables exist."""
-        await self._reader.start()
+        try:
+            while await self._writer.run(migrate):
+                pass
+            await self._reader.start()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         await self._reader.stop()
@@ -78,11 +85,20 @@ class SQLite:
         """Grows with every write of this process, before its caller is answered."""
         return self._writer.groups
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, turn: Place | None = None) -> T:  # noqa: ARG002 - all take turns
         return await self._writer.run(work)
 
     async def read(self, work: Work[T]) -> T:
         return await self._reader.run(work)
+
+    def exclusive(self, place: Place) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - the protocol's
+        """Nothing: the processes that share a folder are one."""
+        return nullcontext()
+
+    async def changes(self, *, every: float) -> AsyncGenerator[None, None]:  # noqa: ARG002 - the protocol's
+        """Ends at once."""
+        return
+        yield
 
     def _prepare(self, connection: Any, _record: object) -> None:
         for pragma in (

@@ -30,14 +30,16 @@ from sqlalchemy import (
 from omnimemory.core.errors import NotFound, VersionConflict
 from omnimemory.core.ids import new_id
 from omnimemory.core.schemas import Scope, Task, TaskKind, TaskStatus
-from omnimemory.ledger import owners
+from omnimemory.ledger import locks, owners
+from omnimemory.ledger.leases import MARGIN_SECONDS, Watch
 from omnimemory.ledger.operation import Operations, reads, writes
-from omnimemory.ledger.rows import json_text, micros, moment, session_key, task_of, within
+from omnimemory.ledger.rows import json_text, micros, moment, readable, session_key, task_of, within
 from omnimemory.ledger.schema import OPEN, RUNNING, tasks
 from omnimemory.ledger.values import Payload, Spent
 
 ORDERED = (TaskKind.SYNTHESIS, TaskKind.RESOLVE)
 _MICROSECONDS = 1_000_000
+_NOBODY = ""  # no list of owners is empty: SQLAlchemy has one text for IN and NOT IN an empty list
 
 _INSERT = insert(tasks)
 _t = tasks.c
@@ -45,6 +47,7 @@ _OTHER = tasks.alias("other")
 _ordered = _t.kind.in_(ORDERED)
 _queued = _t.status == TaskStatus.QUEUED
 _NOW: BindParameter[int] = bindparam("now")
+_LAPSED: BindParameter[int] = bindparam("lapsed")
 _DEAD: BindParameter[str] = bindparam("dead", expanding=True)
 _OWNER: BindParameter[str] = bindparam("owner")
 
@@ -57,12 +60,14 @@ _FOLLOWER_AT_WORK = exists().where(
     _OTHER.c.seq > _t.seq,
     _OTHER.c.kind.in_(ORDERED),
     _OTHER.c.status == literal_column("'running'"),  # as the partial index says it
-    or_(_OTHER.c.lease_owner == _OWNER, _OTHER.c.lease_until > _NOW),
+    or_(_OTHER.c.lease_owner == _OWNER, _OTHER.c.lease_until > _LAPSED),
     _OTHER.c.lease_owner.not_in(_DEAD),
 )
 _IN_TURN = and_(_t.seq.in_(_FIRST_OF_USER.union_all(_UNORDERED)), or_(~_ordered, ~_FOLLOWER_AT_WORK))
 # our own leases are never taken over: their work is still going on in this process
-_ABANDONED = and_(RUNNING, _t.lease_owner != _OWNER, or_(_t.lease_until <= _NOW, _t.lease_owner.in_(_DEAD)))
+_ABANDONED = and_(
+    RUNNING, _t.lease_owner != _OWNER, or_(_t.lease_until <= _LAPSED, _t.lease_owner.in_(_DEAD))
+)
 _CLAIMABLE = (
     select(tasks)
     .where(
@@ -89,7 +94,7 @@ _CLAIM = (
 _NEXT_DUE = select(
     func.min(case((_queued, _t.not_before), (_t.lease_owner.in_(_DEAD), 0), else_=_t.lease_until))
 ).where(OPEN, or_(and_(_queued, _IN_TURN), and_(RUNNING, _t.lease_owner != _OWNER)))
-_HOLDERS = select(_t.lease_owner).where(RUNNING).distinct()
+_HOLDERS = select(_t.lease_owner, func.max(_t.lease_until)).where(RUNNING).group_by(_t.lease_owner)
 _BY_ID = select(tasks).where(_t.id == bindparam("id"))
 
 
@@ -163,12 +168,15 @@ def _change_leased(
         raise VersionConflict(f"task {task_id} is no longer leased by this worker")
 
 
-def _dead_owners(conn: Connection) -> list[str]:
-    return [owner for owner in conn.execute(_HOLDERS).scalars() if owners.is_dead(owner)]
-
-
 class Tasks(Operations):
-    """The queue as callers and workers see it."""
+    """The queue as callers and workers see it.
+
+    A lease is over when its worker's process is known to be gone, or has let ``lease_seconds`` pass
+    without renewing it while this process watched, or when it ended ``leases.MARGIN_SECONDS`` ago:
+    clocks may differ, or jump, by as much. Workers that share a ledger have equal ``lease_seconds``.
+    """
+
+    _watch: Watch
 
     @writes
     def add_task(
@@ -179,6 +187,7 @@ class Tasks(Operations):
         payload: dict[str, JsonValue] | None = None,
     ) -> Task:
         """Queue a task for the scope's user."""
+        locks.take(conn, locks.of_user(scope.app_id, scope.user_id or ""))
         task_id = add_task(conn, scope, kind, payload, now=self._now())
         return task_of(conn.execute(_BY_ID, {"id": task_id}).one())
 
@@ -193,32 +202,25 @@ class Tasks(Operations):
     ) -> list[Task]:
         """Lease up to ``limit`` tasks, oldest first, and count an attempt for each.
 
-        A task is free when it is queued and due, or when the worker that ran it is dead or has
-        let its lease run out. A user's second open synthesis waits for the first.
+        A task is free when it is queued and due, or when the lease on it is over. A user's second
+        open synthesis waits for the first.
         """
-        now = self._now()
-        claimable = conn.execute(
-            _CLAIMABLE,
-            {
-                "now": now,
-                "dead": _dead_owners(conn),
-                "owner": self.owner,
-                "kinds": list(TaskKind if kinds is None else kinds),
-                "limit": limit,
-            },
-        ).all()
+        locks.take(conn, locks.CLAIMS)  # one by one: each sees what the others have at work
+        known = self._leases(conn, lease_seconds)
+        wanted = {"kinds": list(TaskKind if kinds is None else kinds), "limit": limit}
+        claimable = conn.execute(_CLAIMABLE, {**known, **wanted}).all()
         if not claimable:
             return []
         seqs = [row.seq for row in claimable]
-        until = now + int(lease_seconds * _MICROSECONDS)
-        conn.execute(_CLAIM, {"seqs": seqs, "at": now, "by": self.owner, "until": until})
+        until = self._shared_now(conn) + int(lease_seconds * _MICROSECONDS)
+        conn.execute(_CLAIM, {"seqs": seqs, "at": self._now(), "by": self.owner, "until": until})
         return [task_of(row) for row in conn.execute(select(tasks).where(_t.seq.in_(seqs)).order_by(_t.seq))]
 
     @writes
     def heartbeat(self, conn: Connection, task_ids: Collection[str], lease_seconds: float) -> frozenset[str]:
         """Prolong our leases on these tasks. Returns the ones that are still ours."""
         ours = [_t.id.in_(list(task_ids)), _t.lease_owner == self.owner, RUNNING]
-        until = self._now() + int(lease_seconds * _MICROSECONDS)
+        until = self._shared_now(conn) + int(lease_seconds * _MICROSECONDS)
         conn.execute(update(tasks).where(*ours).values(lease_until=until))
         return frozenset(conn.execute(select(_t.id).where(*ours)).scalars())
 
@@ -251,7 +253,7 @@ class Tasks(Operations):
         """The task failed this time; it is due again at ``not_before``, and its user's later ones wait."""
         changes: dict[str, object] = {
             "status": TaskStatus.QUEUED,
-            "error": error,
+            "error": readable(error),
             "not_before": micros(not_before),
             "lease_owner": None,
             "lease_until": None,
@@ -261,7 +263,7 @@ class Tasks(Operations):
     @writes
     def park(self, conn: Connection, task_id: str, error: str, *, spent: Spent | None = None) -> None:
         """The task gave up; it is kept with its error, and its user's later tasks go on."""
-        changes = _settled(TaskStatus.PARKED, self._now()) | {"error": error}
+        changes = _settled(TaskStatus.PARKED, self._now()) | {"error": readable(error)}
         _change_leased(conn, task_id, self.owner, changes, spent)
 
     @writes
@@ -282,9 +284,9 @@ class Tasks(Operations):
         return task_of(conn.execute(_BY_ID, {"id": task_id}).one())
 
     @writes
-    def release(self, conn: Connection) -> int:
-        """Give our leases back without counting an attempt. Returns how many."""
-        ours = update(tasks).where(_t.lease_owner == self.owner, RUNNING)
+    def release(self, conn: Connection, *, keep: Collection[str] = ()) -> int:
+        """Give our leases back, but for those on ``keep``, without counting an attempt. Returns how many."""
+        ours = update(tasks).where(_t.lease_owner == self.owner, RUNNING, _t.id.not_in(list(keep)))
         freed = ours.values(
             status=TaskStatus.QUEUED, attempts=_t.attempts - 1, lease_owner=None, lease_until=None
         )
@@ -325,8 +327,7 @@ class Tasks(Operations):
 
         Says nothing about tasks that wait for one of our own: settling that one frees them.
         """
-        parameters = {"now": self._now(), "dead": _dead_owners(conn), "owner": self.owner}
-        due = conn.execute(_NEXT_DUE, parameters).scalar_one()
+        due = conn.execute(_NEXT_DUE, self._leases(conn)).scalar_one()
         return None if due is None else moment(due)
 
     @reads
@@ -345,6 +346,17 @@ class Tasks(Operations):
             found = found.where(_t.id == task_id)
         calls, input_tokens, output_tokens = conn.execute(found).one()
         return Spent(int(calls), int(input_tokens), int(output_tokens))
+
+    def _leases(self, conn: Connection, lease_seconds: float | None = None) -> dict[str, object]:
+        """What tells leases that hold from those that are over, as parameters."""
+        renewals: dict[str, int] = {row[0]: row[1] for row in conn.execute(_HOLDERS)}
+        dead = {owner for owner in renewals if owners.is_dead(owner)} | {_NOBODY}
+        return {
+            "now": self._now(),
+            "lapsed": self._shared_now(conn) - int(MARGIN_SECONDS * _MICROSECONDS),
+            "dead": sorted(dead | self._watch.silent(renewals, lease_seconds=lease_seconds)),
+            "owner": self.owner,
+        }
 
 
 def _named(task_id: str, app_id: str | None, user_id: str | None) -> list[ColumnElement[bool]]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from omnimemory.core.errors import ScopeError
 from omnimemory.core.schemas import Scope
+from omnimemory.ledger import locks
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import opaque, session_key
 from omnimemory.ledger.schema import transcripts
@@ -44,7 +45,7 @@ def session_of(scope: Scope) -> dict[str, str]:
 
 
 def write(conn: Connection, session: Mapping[str, str], given: Entries) -> None:
-    """Extend or replace the session's transcript."""
+    """Extend or replace the session's transcript; to be called with the user's lock."""
     if given.replaces:
         conn.execute(_CLEAR, dict(session))
     if given.entries:
@@ -60,23 +61,29 @@ def write(conn: Connection, session: Mapping[str, str], given: Entries) -> None:
         )
 
 
+def _locked(conn: Connection, scope: Scope) -> dict[str, str]:
+    session = session_of(scope)
+    locks.take(conn, locks.of_user(session["app"], session["user"]))
+    return session
+
+
 class Transcripts(Operations):
     """What a session's chat looked like to the framework that had it."""
 
     @writes
     def append_transcript(self, conn: Connection, scope: Scope, entries: Sequence[Payload]) -> None:
         """Add entries at the end of the session's transcript."""
-        write(conn, session_of(scope), Entries(entries))
+        write(conn, _locked(conn, scope), Entries(entries))
 
     @writes
     def replace_transcript(self, conn: Connection, scope: Scope, entries: Sequence[Payload]) -> None:
         """Put entries in the place of the session's transcript."""
-        write(conn, session_of(scope), Entries(entries, replaces=True))
+        write(conn, _locked(conn, scope), Entries(entries, replaces=True))
 
     @writes
     def clear_transcript(self, conn: Connection, scope: Scope) -> int:
         """Forget the session's transcript, and no memory. Returns how many entries it had."""
-        session = session_of(scope)
+        session = _locked(conn, scope)
         count: int = conn.execute(_SIZE, session).scalar_one()
         conn.execute(_CLEAR, session)
         return count

@@ -15,7 +15,7 @@ from omnimemory.core.ids import new_id
 from omnimemory.core.memories import Neighbours
 from omnimemory.core.schemas import Memory, MemoryKind, Scope, Status, StatusReason, TaskKind
 from omnimemory.core.scoring import TURN_IMPORTANCE
-from omnimemory.ledger import history, outbox, sessions, speakers, transcripts
+from omnimemory.ledger import history, locks, outbox, sessions, speakers, transcripts
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import chunked, json_text, memory_of, micros, moment, within
 from omnimemory.ledger.schema import BUFFERED, memories, requests
@@ -187,9 +187,10 @@ class Turns(Operations):
         """
         session = session_of(scope)
         if idempotency is not None:
-            answer = _answer(conn, scope.app_id, *idempotency)
+            answer = _first_answer(conn, scope.app_id, *idempotency)
             if answer is not None:
                 return _appended(conn, scope.app_id, answer)
+        locks.take(conn, locks.of_user(session["app"], session["user"]))
         if transcript is not None:
             transcripts.write(conn, session, transcript)
         now = self._now()
@@ -231,10 +232,13 @@ class Turns(Operations):
             waiting = waiting.where(*within(memories, scope))
         if idle_before is not None:
             waiting = waiting.having(func.max(_m.created_at) < micros(idle_before))
+        users = {(app, user) for app, user, _ in conn.execute(waiting)}
+        locks.take(conn, *(locks.of_user(*user) for user in users))
         now = self._now()
         return [
             _drain(conn, {"app": app, "user": user, "session": session}, task_payload, now)
-            for app, user, session in conn.execute(waiting).all()
+            for app, user, session in conn.execute(waiting).all()  # again: others may have drained some
+            if (app, user) in users
         ]
 
     @reads
@@ -296,7 +300,7 @@ class Turns(Operations):
         Raises:
             IdempotencyConflict: the key was used for another request.
         """
-        first = _answer(conn, app_id, key, request_hash)
+        first = _first_answer(conn, app_id, key, request_hash)
         if first is None:
             _remember(conn, app_id, key, request_hash, response, self._now())
         return dict(response) if first is None else first
@@ -334,6 +338,12 @@ def _answer(conn: Connection, app_id: str, key: str, request_hash: str) -> dict[
         )
     answer: dict[str, JsonValue] = json.loads(row.response)
     return answer
+
+
+def _first_answer(conn: Connection, app_id: str, key: str, request_hash: str) -> dict[str, JsonValue] | None:
+    """The stored answer; where there is none, nobody else stores one before this transaction ends."""
+    locks.take(conn, ("request", app_id, key))
+    return _answer(conn, app_id, key, request_hash)
 
 
 def _remember(
