@@ -47,7 +47,13 @@ TESTING = "testing"
 DRIVERS = {
     "chromadb": ("stores/chroma",),
     "fastembed": ("models/local",),
-    "httpx": ("webhooks", "models"),
+    "httpx": (
+        "webhooks",
+        "models",
+        "stores/chroma_http",
+        "stores/chroma_remote",
+        "stores/qdrant_remote",
+    ),
     "langchain_core": ("models",),
     "llama_index": ("models",),
     "onnxruntime": ("models/local",),

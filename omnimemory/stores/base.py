@@ -321,7 +321,7 @@ def _check_same(app_id: str, built_with: Fingerprint, configured: Fingerprint) -
         raise DimensionMismatch(
             f"the collection of app {app_id!r} was built with {_described(built_with)}, but "
             f"{_described(configured)} is configured; configure the former again, or run "
-            "`omnimemory rebuild` to make it anew with the new one"
+            "`omnimemory reindex` to make it anew with the new one"
         )
 
 

@@ -50,6 +50,7 @@ class Shard:
         self._heads: dict[int, Head] = {}
         self._heads_kept = heads_kept
         self._narrowed: dict[Filter, Filter] = {}
+        self._worded: dict[str | None, int] = {}
         self._unflushed = 0
 
     @classmethod
@@ -78,13 +79,13 @@ class Shard:
 
     def put_points(self, points: Sequence[qe.Point]) -> None:
         self.edge.update(qe.UpdateOperation.upsert_points(list(points)))
-        self._narrowed.clear()
+        self._forget_counts()
         self._unflushed += len(points)
 
     def delete(self, memory_ids: Sequence[str], *, user_id: str | None) -> None:
         doomed = of_memories(memory_ids, user_id=user_id)
         self.edge.update(qe.UpdateOperation.delete_points_by_filter(doomed))
-        self._narrowed.clear()
+        self._forget_counts()
 
     @property
     def due(self) -> bool:
@@ -145,8 +146,10 @@ class Shard:
 
     def worded(self, user_id: str | None) -> int:
         """How many records (of the user's) have words at all: what their rarity is counted among."""
-        request = qe.CountRequest(exact=True, filter=with_words(user_id))
-        return self.edge.count(request)
+        if user_id not in self._worded:
+            request = qe.CountRequest(exact=True, filter=with_words(user_id))
+            self._worded[user_id] = self.edge.count(request)
+        return self._worded[user_id]
 
     def rarities(self, terms: Sequence[int], *, user_id: str | None = None) -> dict[int, float]:
         """The IDF of each term in this shard, or among the user's records; terms in none are left out.
@@ -168,6 +171,11 @@ class Shard:
         best = self.edge.query_batch(qe.QueryBatchRequest(queries))
         found = zip(terms, best, strict=True)
         return {term: points[0].score / weight_of(points[0], term) for term, points in found if points}
+
+    def _forget_counts(self) -> None:
+        """What was counted holds until the next write."""
+        self._narrowed.clear()
+        self._worded.clear()
 
     def _search(
         self, nearest: qe.Query, where: Filter, *, limit: int, params: qe.SearchParams | None

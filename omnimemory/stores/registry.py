@@ -10,31 +10,33 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from omnimemory.core.errors import ConfigError
-from omnimemory.core.providers import STORE_PROVIDERS, canonical_provider
+from omnimemory.core.providers import canonical_provider
 from omnimemory.stores.base import VectorStore
 
 ENTRY_POINT_GROUP = "omnimemory.stores"
 
-_SHIPPED = {"qdrant-local": ("omnimemory.stores.qdrant_local", "QdrantLocalStore")}
+_SHIPPED = {
+    "qdrant-local": ("omnimemory.stores.qdrant_local", "QdrantLocalStore", "qdrant_edge", ""),
+    "qdrant-remote": ("omnimemory.stores.qdrant_remote", "QdrantRemoteStore", "qdrant_client", "[qdrant]"),
+    "chromadb-local": ("omnimemory.stores.chroma_local", "ChromaLocalStore", "chromadb", "[chroma]"),
+    "chromadb-remote": ("omnimemory.stores.chroma_remote", "ChromaRemoteStore", "chromadb", "[chroma]"),
+    "postgresql": ("omnimemory.stores.postgres", "PostgresStore", "asyncpg", "[postgres]"),
+    "mongodb": ("omnimemory.stores.mongodb", "MongoDBStore", "pymongo", "[mongodb]"),
+}
+"""Module, class, driver and extra by provider."""
 
 
 def store_class(provider: str) -> type[VectorStore]:
     """The class behind a provider's name or alias.
 
     Raises:
-        ConfigError: the name is unknown, or its store does not come with this release.
+        ConfigError: the name is unknown, or what its store needs is not installed.
     """
     name = canonical_provider(provider)
     if name in _SHIPPED:
-        module, attribute = _SHIPPED[name]
-        return _store_type(getattr(import_module(module), attribute), name)
+        return _shipped(name)
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         return _loaded(entry)
-    if name in STORE_PROVIDERS:
-        raise ConfigError(
-            f"OMNI_MEMORY_PROVIDER={provider!r}: the {name} store is not part of this release; "
-            f"set OMNI_MEMORY_PROVIDER={' or '.join(_SHIPPED)}"
-        )
     raise ConfigError(
         f"OMNI_MEMORY_PROVIDER={provider!r} names no store; set it to {' or '.join(available_providers())}"
     )
@@ -44,6 +46,18 @@ def available_providers() -> tuple[str, ...]:
     """The names that work here: shipped first, then what other packages registered."""
     others = sorted({entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} - set(_SHIPPED))
     return (*_SHIPPED, *others)
+
+
+def _shipped(name: str) -> type[VectorStore]:
+    module, attribute, driver, extra = _SHIPPED[name]
+    try:
+        import_module(driver)
+        return _store_type(getattr(import_module(module), attribute), name)
+    except ImportError as exc:
+        raise ConfigError(
+            f"OMNI_MEMORY_PROVIDER={name} needs a package that is not installed ({exc}); "
+            f"run: pip install 'omnimemory{extra}'"
+        ) from exc
 
 
 def _loaded(entry: EntryPoint) -> type[VectorStore]:

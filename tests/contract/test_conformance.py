@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from omnimemory.stores.base import VectorStore
@@ -44,3 +48,27 @@ def test_a_deviation_with_a_reason_is_allowed_and_listed() -> None:
 def test_a_deviation_without_a_reason_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a reason"):
         deviates(reason=" ")
+
+
+# Which backends the contract was held against
+
+FOLDER = Path(__file__).parent
+
+
+def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=FOLDER.parents[1], capture_output=True, text=True, check=False)
+
+
+def test_a_run_of_the_whole_folder_that_leaves_a_backend_out_fails_and_names_it() -> None:
+    found = ran("tests/contract", "--ignore-glob=*/test_*")
+    assert found.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "MongoDB wire server: not run" in found.stdout
+    assert "MongoDB Atlas (set MONGO_ATLAS_URI): not run" in found.stdout
+    assert "left out: qdrant-local, qdrant-client's local mode" in found.stdout
+
+
+def test_a_run_of_one_file_may_leave_backends_out() -> None:
+    found = ran("tests/contract/test_store_registry.py::test_the_registry_imports_no_driver")
+    assert found.returncode == pytest.ExitCode.OK
+    assert "left out" not in found.stdout

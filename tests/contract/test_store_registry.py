@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from omnimemory.core.errors import ConfigError
-from omnimemory.core.providers import STORE_PROVIDERS
+from omnimemory.core.providers import STORE_PROVIDERS, canonical_provider
 from omnimemory.stores import registry
 from omnimemory.stores.qdrant_local import QdrantLocalStore
 
@@ -18,11 +18,35 @@ def test_the_default_provider_is_found_however_it_is_typed(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*(set(STORE_PROVIDERS) - {"qdrant-local"}), "qdrant", "chroma", "pgvector", "mongodb-remote"]
+    "name",
+    [*STORE_PROVIDERS, "qdrant", "chroma", "chromadb", "pgvector", "postgres", "mongo", "mongodb-remote"],
 )
-def test_a_provider_of_a_later_release_says_what_works_today(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"not part of this release; set OMNI_MEMORY_PROVIDER=qdrant-local"):
-        registry.store_class(name)
+def test_every_published_name_is_a_store_that_calls_itself_so(name: str) -> None:
+    assert registry.store_class(name).provider == canonical_provider(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "extra"),
+    [
+        ("qdrant-remote", "qdrant_client", "qdrant"),
+        ("chromadb-local", "chromadb", "chroma"),
+        ("chromadb-remote", "chromadb", "chroma"),
+        ("postgresql", "asyncpg", "postgres"),
+        ("mongodb", "pymongo", "mongodb"),
+    ],
+)
+def test_a_missing_driver_is_named_with_the_command_that_installs_it(
+    name: str, driver: str, extra: str
+) -> None:
+    program = (
+        f"import sys; sys.modules[{driver!r}] = None\n"
+        f"from omnimemory.stores.registry import store_class\n"
+        f"try: store_class({name!r})\n"
+        f"except Exception as exc: print(type(exc).__name__, exc)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert said.startswith("ConfigError")
+    assert f"pip install 'omnimemory[{extra}]'" in said
 
 
 def test_an_unknown_provider_names_the_variable_and_a_right_value() -> None:
@@ -42,7 +66,7 @@ def _third_party(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
 def test_a_third_party_store_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     _third_party(monkeypatch, "omnimemory.stores.qdrant_local:QdrantLocalStore")
     assert registry.store_class("shelf") is QdrantLocalStore
-    assert registry.available_providers() == ("qdrant-local", "shelf")
+    assert registry.available_providers() == (*STORE_PROVIDERS, "shelf")
 
 
 @pytest.mark.parametrize("target", ["no_such_package:Store", "omnimemory.stores.base:Nothing", "json:dumps"])
@@ -53,5 +77,6 @@ def test_a_broken_third_party_store_is_a_config_error(monkeypatch: pytest.Monkey
 
 
 def test_the_registry_imports_no_driver() -> None:
-    program = "import sys, omnimemory.stores.registry; sys.exit('qdrant_edge' in sys.modules)"
+    drivers = {"qdrant_edge", "qdrant_client", "chromadb", "asyncpg", "pymongo"}
+    program = f"import sys, omnimemory.stores.registry; sys.exit(bool({drivers!r} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
