@@ -43,7 +43,7 @@ from omnimemory.recall.pack import pack
 from omnimemory.recall.recall import Recall
 from omnimemory.recall.request import RecallRequest
 from omnimemory.recall.rerank import Reranking
-from omnimemory.signals import Signal
+from omnimemory.signals import Signal, forever
 from omnimemory.stores.base import VectorStore
 from omnimemory.summaries import SummaryDelivery, unstored_turns
 from omnimemory.synthesis import Synthesizer
@@ -123,7 +123,10 @@ class Engine:
         self._lanes = [
             asyncio.create_task(_supervised("index lane", self.projector.run)),
             asyncio.create_task(_supervised("synthesis lane", self._worker.run)),
-            asyncio.create_task(_supervised("expiry lane", self.items.run)),
+            asyncio.create_task(
+                _supervised("expiry lane", partial(forever, "the expiry lane", self.items.run))
+            ),
+            asyncio.create_task(_supervised("look at the other processes", self._follow)),
         ]
         return self
 
@@ -148,11 +151,12 @@ class Engine:
         """
         made = await self.ledger.flush_buffer(scope)
         self._wake()
-        while wait and (
-            await self.ledger.unfinished(scope) or await self.ledger.outbox_size(scope, due=True)
-        ):
+        while wait and (await self.ledger.unfinished(scope) or await self._undelivered(scope)):
             await self._changed.wait(SETTLE_POLL_SECONDS)
         return made
+
+    async def _undelivered(self, scope: Scope | None) -> bool:
+        return bool(await self.ledger.outbox_size(scope, due=True)) and not self.projector.stalled
 
     def _accepted(self, appended: Appended) -> None:
         self.projector.wake()
@@ -162,6 +166,12 @@ class Engine:
     def _wake(self) -> None:
         self._worker.wake()
         self.projector.wake()
+
+    async def _follow(self) -> None:
+        """Do at once what other processes leave to do, and tell who waits for what they did."""
+        async for _ in self.ledger.changes():
+            self._wake()
+            self._changed.notify()
 
     # Changing
 
@@ -363,10 +373,11 @@ class Engine:
 
 
 async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Keep a lane running: what it could not handle is logged and it starts again."""
+    """Keep a lane running until its own end: what it could not handle is logged and it starts again."""
     while True:
         try:
             await run()
+            return
         except asyncio.CancelledError:
             raise
         except Exception:  # the edge of a lane: it must not end while the engine is open

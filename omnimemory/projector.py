@@ -1,18 +1,18 @@
 """The index lane: from the ledger's outbox to the store, idempotent and repeatable at any time.
 
 An outbox row names a memory; its records are made from its current state when the row is
-delivered (``projection``), so a late or repeated delivery can only bring the store nearer to
-the ledger.
+delivered (``projection``), so a repeated delivery can only bring the store nearer to the ledger.
+A late one could not: of the processes that share a ledger one at a time delivers for an app.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
-from omnimemory.core.errors import DimensionMismatch, OmniMemoryError
+from omnimemory.core.errors import DimensionMismatch, LedgerError, LedgerUnavailable, OmniMemoryError
 from omnimemory.core.schemas import Memory, MemoryKind
 from omnimemory.core.text import ANALYSER
 from omnimemory.ledger.ledger import Ledger
@@ -20,7 +20,7 @@ from omnimemory.ledger.values import OutboxRow
 from omnimemory.models.base import Embedder
 from omnimemory.models.vectors import directed
 from omnimemory.recall.calibration import Calibrations
-from omnimemory.signals import Doorbell, Signal
+from omnimemory.signals import Doorbell, Outage, Signal, forever, outlasting
 from omnimemory.stores.base import VectorStore
 from omnimemory.stores.projection import parts_of_all, records_of
 from omnimemory.stores.records import Fingerprint, Record
@@ -32,7 +32,7 @@ BATCH = 64
 GATHER_SECONDS = 0.1
 """Rest between batches while changes come in: accepting goes first, and small changes share a batch."""
 RETRY_SECONDS = (0.5, 30.0)
-"""First and longest wait before a failed delivery is tried again; it never gives up."""
+"""First and longest wait before a memory that was refused is tried again; it never gives up."""
 
 
 class Projector:
@@ -54,7 +54,7 @@ class Projector:
         self._changed = changed
         self._bell = Doorbell()
         self._one_at_a_time = asyncio.Lock()
-        self._failures = 0
+        self._outage = Outage("the index lane")
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -64,15 +64,25 @@ class Projector:
         """New rows are in the outbox."""
         self._bell.ring()
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the store or the embedder did not answer when it was last asked."""
+        return self._outage.lasts
+
     async def run(self) -> None:
         """Deliver what is due, for as long as the engine is open."""
-        while True:
-            self._bell.quiet()
-            delivered = await self.deliver_due()
-            if not delivered:
-                await self._bell.wait(await self._ledger.outbox_next_due())
-            if delivered < BATCH or self._bell.rung:
-                await asyncio.sleep(GATHER_SECONDS)
+        await forever("the index lane", self._step)
+
+    async def _step(self) -> None:
+        self._bell.quiet()
+        delivered = await self.deliver_due()
+        if self.stalled:
+            self._changed.notify()
+            await asyncio.sleep(self._outage.left)
+        elif not delivered:
+            await self._bell.wait(await self._ledger.outbox_next_due())
+        if delivered < BATCH or self._bell.rung:
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def deliver_due(self) -> int:
         """Deliver one batch of due rows; how many there were. A failure is kept with its rows."""
@@ -91,10 +101,16 @@ class Projector:
         """Deliver, or keep for later. One memory that cannot be delivered does not hold up the others."""
         try:
             await self._deliver(app_id, rows)
-            self._failures = 0
+        except LedgerError:
+            raise
         except OmniMemoryError as exc:
-            if exc.transient or isinstance(exc, DimensionMismatch) or len(rows) == 1:
-                await self._postpone(rows, exc)
+            if exc.transient:
+                await self._put_off(rows, exc, self._outage.go_on(exc))
+            elif isinstance(exc, DimensionMismatch) or len(rows) == 1:
+                first, longest = RETRY_SECONDS
+                delay = min(longest, first * 2 ** min(rows[0].attempts, 10))
+                logger.warning("indexing %d memories failed, next try in %.1f s: %s", len(rows), delay, exc)
+                await self._put_off(rows, exc, delay)
             else:
                 for row in rows:
                     await self._try(app_id, [row])
@@ -125,20 +141,36 @@ class Projector:
 
         Nothing is delivered in between: what reached the old collection would be gone with it.
         """
-        async with self._one_at_a_time:
+        async with self._one_at_a_time, self._ledger.exclusive("delivery", app_id):
             await self._ledger.requeue_all(app_id)
             await self._store.drop(app_id)
 
     async def _deliver(self, app_id: str, rows: Sequence[OutboxRow]) -> None:
+        told: set[str] = set()
         async with self._one_at_a_time:
-            memories = await self._ledger.get(app_id, list({row.memory_id for row in rows}))
-            await self._store.prepare(app_id, self.fingerprint)
-            await self._store.upsert(app_id, await self.records(list(memories.values())))
-            erased = {row.memory_id for row in rows} - set(memories)
-            if erased:
-                await self._store.delete(app_id, sorted(erased))
-            await self._ledger.outbox_done([row.seq for row in rows])
+            try:
+                async with self._ledger.exclusive("delivery", app_id):
+                    left = await self._ledger.outbox_left([row.seq for row in rows])
+                    told |= {row.memory_id for row in left}
+                    await self._tell(app_id, told)
+                    await self._ledger.outbox_done([row.seq for row in left])
+            except LedgerUnavailable:
+                # Another process may have told the store something newer, before we told it this.
+                if told:
+                    again = sorted(told)
+                    await outlasting(self._outage, lambda: self._ledger.requeue(app_id, again))
+                raise
+        self._outage.end()
         await self._calibrations.refine(app_id)
+
+    async def _tell(self, app_id: str, memory_ids: Collection[str]) -> None:
+        if not memory_ids:
+            return
+        memories = await self._ledger.get(app_id, list(memory_ids))
+        await self._store.prepare(app_id, self.fingerprint)
+        await self._store.upsert(app_id, await self.records(list(memories.values())))
+        if erased := set(memory_ids) - set(memories):
+            await self._store.delete(app_id, sorted(erased))
 
     async def records(self, memories: Sequence[Memory]) -> list[Record]:
         """The store's records of ``memories``, embedded in one go."""
@@ -153,10 +185,6 @@ class Projector:
             start += len(own)
         return records
 
-    async def _postpone(self, rows: Sequence[OutboxRow], error: OmniMemoryError) -> None:
-        first, longest = RETRY_SECONDS
-        delay = min(longest, first * 2 ** min(self._failures, 10))
-        self._failures += 1
-        logger.warning("indexing %d memories failed, next try in %.1f s: %s", len(rows), delay, error)
-        not_before = datetime.now(UTC) + timedelta(seconds=delay)
+    async def _put_off(self, rows: Sequence[OutboxRow], error: OmniMemoryError, seconds: float) -> None:
+        not_before = datetime.now(UTC) + timedelta(seconds=seconds)
         await self._ledger.outbox_retry([row.seq for row in rows], str(error), not_before)

@@ -109,7 +109,7 @@ class Runtime:
         try:
             if engine is not None:
                 if drain:
-                    _wait(engine.flush(None), loop, timeout)
+                    _drain(engine, loop, timeout)
                 _wait(engine.close(), loop, EXIT_SECONDS)
         finally:
             loop.call_soon_threadsafe(loop.stop)
@@ -146,6 +146,13 @@ class Runtime:
             return self._engine
         finally:
             self._opening = None
+
+
+def _drain(engine: Engine, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    try:
+        _wait(engine.flush(None), loop, seconds)
+    except OmniMemoryError as exc:  # it must be closed all the same
+        logger.warning("closing with work left, which goes on at the next start: %s", exc)
 
 
 def _wait(work: Coroutine[Any, Any, object], loop: asyncio.AbstractEventLoop, seconds: float) -> None:

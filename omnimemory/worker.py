@@ -1,4 +1,7 @@
-"""The synthesis lane: leased tasks, in order per user, retried with backoff, parked when hopeless."""
+"""The synthesis lane: leased tasks, in order per user, retried with backoff, parked when hopeless.
+
+An outage of the store or the ledger parks nothing: tasks wait for its end, however long it lasts.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,20 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
-from omnimemory.core.errors import InvalidModelOutput, OmniMemoryError, RateLimited, VersionConflict
+from omnimemory.core.errors import (
+    InvalidModelOutput,
+    LedgerUnavailable,
+    OmniMemoryError,
+    RateLimited,
+    StoreUnavailable,
+    VersionConflict,
+)
 from omnimemory.core.schemas import Task, TaskKind
 from omnimemory.core.settings import Settings
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Spent
 from omnimemory.models.base import Usage
-from omnimemory.signals import Doorbell, Signal
+from omnimemory.signals import Doorbell, Outage, Signal, forever, outlasting
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +35,8 @@ Work = Callable[[Task, Usage], Awaitable[dict[str, JsonValue] | None]]
 call again after any failure."""
 
 IDLE_CHECK_SECONDS = 5.0
+_OUTAGES = (StoreUnavailable, LedgerUnavailable)
+"""What says nothing about the task: no number of attempts makes it give up."""
 
 
 class Worker:
@@ -42,6 +54,8 @@ class Worker:
         self._changed = changed
         self._bell = Doorbell()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._outage = Outage("the tasks")
+        self._claims_are_known = True
 
     def wake(self) -> None:
         """New tasks may be claimable."""
@@ -51,22 +65,29 @@ class Worker:
         """Work until cancelled; what was leased then goes back to the queue."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._keep_leases())
-                group.create_task(self._queue_what_waited())
-                while True:
-                    self._bell.quiet()
-                    free = self._settings.worker_concurrency - len(self._running)
-                    claimed = (
-                        await self._ledger.claim(free, lease_seconds=self._settings.lease_seconds)
-                        if free
-                        else []
-                    )
-                    for task in claimed:
-                        self._running[task.task_id] = group.create_task(self._do(task))
-                    await asyncio.sleep(0)  # what was claimed reads its turns before we ask for more
-                    await self._bell.wait(await self._ledger.next_due())
+                group.create_task(forever("the leases", self._keep_leases))
+                group.create_task(forever("the batches", self._queue_what_waited))
+                await forever("the synthesis lane", lambda: self._start_some(group))
         finally:
             await self._ledger.release()
+
+    async def _start_some(self, group: asyncio.TaskGroup) -> None:
+        self._bell.quiet()
+        for task in await self._claim():
+            self._running[task.task_id] = group.create_task(self._do(task))
+        await asyncio.sleep(0)  # what was claimed reads its turns before we ask for more
+        await self._bell.wait(await self._ledger.next_due())
+
+    async def _claim(self) -> list[Task]:
+        free = self._settings.worker_concurrency - len(self._running)
+        if not free:
+            return []
+        if not self._claims_are_known:  # what a lost answer leased to us, nobody else would free
+            await self._ledger.release(keep=list(self._running))
+        self._claims_are_known = False
+        claimed = await self._ledger.claim(free, lease_seconds=self._settings.lease_seconds)
+        self._claims_are_known = True
+        return claimed
 
     async def _do(self, task: Task) -> None:
         usage = Usage()
@@ -75,6 +96,7 @@ class Worker:
                 result = await self._work[task.kind](task, usage)
             if result is not None:
                 await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
+            self._outage.end()
         except (OmniMemoryError, TimeoutError) as exc:
             await self._failed(task, exc, usage)
         except Exception as exc:  # the worker's loop: one bad task must not end the others
@@ -88,25 +110,36 @@ class Worker:
     async def _failed(self, task: Task, error: Exception, usage: Usage) -> None:
         """Retry later what may pass, park the rest; the error stays readable either way."""
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        delay = self._delay(task.attempts, error)
+
+        async def write_down() -> None:
+            if delay is None:
+                await self._ledger.park(task.task_id, text, spent=_spent(usage))
+            else:
+                due = datetime.now(UTC) + timedelta(seconds=delay)
+                await self._ledger.retry_later(task.task_id, text, due, spent=_spent(usage))
+
+        try:
+            await outlasting(self._outage, write_down)
+        except VersionConflict:
+            logger.info("task %s has been taken over by another worker, or was done", task.task_id)
+        else:
+            level = logging.DEBUG if isinstance(error, _OUTAGES) else logging.WARNING
+            what = "parked" if delay is None else f"tried again in {delay:.1f} s"
+            logger.log(level, "task %s, attempt %d: %s; %s", task.task_id, task.attempts, text, what)
+
+    def _delay(self, attempts: int, error: Exception) -> float | None:
+        """Seconds until the next attempt; None where there shall be none.
+
+        Exponential backoff with full jitter, never shorter than the endpoint asked for.
+        """
+        if isinstance(error, _OUTAGES):
+            return self._outage.go_on(error)
         may_pass = isinstance(error, TimeoutError | InvalidModelOutput | VersionConflict) or (
             isinstance(error, OmniMemoryError) and error.transient
         )
-        again = may_pass and task.attempts < self._settings.task_attempts
-        try:
-            if again:
-                delay = self._delay(task.attempts, error)
-                due = datetime.now(UTC) + timedelta(seconds=delay)
-                await self._ledger.retry_later(task.task_id, text, due, spent=_spent(usage))
-            else:
-                await self._ledger.park(task.task_id, text, spent=_spent(usage))
-        except VersionConflict:
-            logger.info("task %s has been taken over by another worker", task.task_id)
-        else:
-            what = f"tried again in {delay:.1f} s" if again else "parked"
-            logger.warning("task %s, attempt %d: %s; %s", task.task_id, task.attempts, text, what)
-
-    def _delay(self, attempts: int, error: Exception) -> float:
-        """Exponential backoff with full jitter, never shorter than the endpoint asked for."""
+        if not may_pass or attempts >= self._settings.task_attempts:
+            return None
         base, cap = self._settings.retry_base_seconds, self._settings.retry_cap_seconds
         delay: float = random.uniform(0.5, 1.0) * min(cap, base * 2.0 ** (attempts - 1))
         if isinstance(error, RateLimited) and error.retry_after is not None:
@@ -115,26 +148,24 @@ class Worker:
 
     async def _keep_leases(self) -> None:
         """Renew our leases; stop working on a task that another worker has taken over."""
-        while True:
-            await asyncio.sleep(self._settings.lease_seconds / 3)
-            if not self._running:
-                continue
-            held = list(self._running)
-            ours = await self._ledger.heartbeat(held, lease_seconds=self._settings.lease_seconds)
-            for task_id in set(held) - ours:
-                if running := self._running.get(task_id):
-                    running.cancel()
+        await asyncio.sleep(self._settings.lease_seconds / 3)
+        if not self._running:
+            return
+        held = list(self._running)
+        ours = await self._ledger.heartbeat(held, lease_seconds=self._settings.lease_seconds)
+        for task_id in set(held) - ours:
+            if running := self._running.get(task_id):
+                running.cancel()
 
     async def _queue_what_waited(self) -> None:
         """Synthesise batches that nobody has added to for a while; resolve what could not be before."""
         idle, again = self._settings.batch_idle_seconds, self._settings.resolve_again_seconds
-        while True:
-            now = datetime.now(UTC)
-            flushed = await self._ledger.flush_buffer(None, idle_before=now - timedelta(seconds=idle))
-            queued = await self._ledger.queue_resolutions(stored_before=now - timedelta(seconds=again))
-            if flushed or queued:
-                self._bell.ring()
-            await asyncio.sleep(min(IDLE_CHECK_SECONDS, idle / 2, again / 2))
+        now = datetime.now(UTC)
+        flushed = await self._ledger.flush_buffer(None, idle_before=now - timedelta(seconds=idle))
+        queued = await self._ledger.queue_resolutions(stored_before=now - timedelta(seconds=again))
+        if flushed or queued:
+            self._bell.ring()
+        await asyncio.sleep(min(IDLE_CHECK_SECONDS, idle / 2, again / 2))
 
 
 def _spent(usage: Usage) -> Spent:
