@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from omnimemory.cli import demo, memory, rebuild
+from omnimemory.cli import demo, memory, rebuild, reindex
 from omnimemory.cli.failures import EXIT_CODES, ReportingGroup
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(memory.app, name="memory")
 app.command("demo")(demo.demo)
 app.command("rebuild")(rebuild.rebuild)
+app.command("reindex")(reindex.reindex)
 
 
 def _print_version(wanted: bool) -> None:

@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from omnimemory.core.errors import NotFound
+from omnimemory.core.ids import check_id
 from omnimemory.core.schemas import Scope
 from omnimemory.engine import Engine
+from omnimemory.ledger.ledger import Ledger
+
+
+async def apps_of(ledger: Ledger, app_id: str | None) -> list[str]:
+    """``app_id`` alone, or every app that holds a memory.
+
+    Raises:
+        NotFound: the ledger holds nothing of ``app_id``.
+    """
+    apps = await ledger.apps()
+    if app_id is None:
+        return apps
+    if check_id(app_id, "app_id") not in apps:
+        raise NotFound(f"the ledger holds nothing of app {app_id!r}; it has {_named(apps)}")
+    return [app_id]
 
 
 async def rebuild(
@@ -17,10 +34,10 @@ async def rebuild(
     engine delivers it at its next start. ``on_progress`` gets (memories delivered, memories in all).
 
     Raises:
+        NotFound: the ledger holds nothing of ``app_id``.
         StoreError, ModelError: the store or the embedder does not work now.
     """
-    apps = await engine.ledger.apps() if app_id is None else [app_id]
-    scopes = [Scope(app_id=app) for app in apps]
+    scopes = [Scope(app_id=app) for app in await apps_of(engine.ledger, app_id)]
     total = sum([await engine.ledger.count(scope) for scope in scopes])
     delivered = 0
     for scope in scopes:
@@ -30,3 +47,10 @@ async def rebuild(
             if on_progress is not None:
                 on_progress(min(delivered, total), total)
     return total  # the index lane may have delivered some of them meanwhile
+
+
+def _named(apps: list[str]) -> str:
+    if not apps:
+        return "no memories at all: is this the right OMNIMEMORY_HOME, or OMNIMEMORY_LEDGER_URL?"
+    shown = ", ".join(map(repr, apps[:10]))
+    return shown if len(apps) <= 10 else f"{shown} and {len(apps) - 10} more"
