@@ -228,11 +228,12 @@ class ChromaStore(VectorStore):
                 shown = await _shown(tables.records, where)
                 return await _best(tables.records, postings, rarity, shown, limit)
             holding = await self._holding(app_id, terms, where.user_id)
-            rows, kept = await asyncio.gather(
-                tables.records.rows(holding, weights=True), _kept(tables.records, holding, where)
+            # A `get` by ids with conditions takes seventeen times as long as one by conditions alone.
+            rows, shown = await asyncio.gather(
+                tables.records.rows(holding, weights=True), _shown(tables.records, where)
             )
         rarity = {term: idf(total, count) for term, count in _counted(rows, terms).items()}
-        return [_scored(row, rarity) for row in rows if row.id in kept]
+        return [_scored(row, rarity) for row in rows if row.id in shown]
 
     async def _frequencies(self, app_id: str, tokens: Sequence[str], *, user_id: str | None) -> Frequencies:
         tables, terms = self._of(app_id), _terms(tokens)
@@ -343,12 +344,6 @@ async def _best(
 
 async def _shown(records: Table, where: Filter) -> set[str]:
     return set(await records.ids(terms_of.matching(where)))
-
-
-async def _kept(records: Table, ids: Sequence[str], where: Filter) -> set[str]:
-    """Which of these records match."""
-    conditions = terms_of.matching(where)
-    return set(ids if conditions is None else await records.matching(ids, conditions))
 
 
 def _scored(row: Row, rarity: Mapping[str, float]) -> Hit:

@@ -82,13 +82,6 @@ class Table:
         found = await self._ask(self._collection.get, where=where, limit=limit, include=[])
         return list(found["ids"])
 
-    async def matching(self, ids: Sequence[str], where: Where) -> list[str]:
-        """Which of these records match."""
-        kept: list[str] = []
-        for part in _parts(ids):
-            kept += (await self._ask(self._collection.get, ids=part, where=where, include=[]))["ids"]
-        return kept
-
     async def rows(
         self,
         ids: Sequence[str],
