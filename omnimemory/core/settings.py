@@ -7,6 +7,7 @@ what ``X`` would say, as mounted secrets do; ``X`` itself wins.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -236,13 +237,60 @@ class Settings(BaseSettings):
         "OMNIMEMORY_WEBHOOK_ALLOW_PRIVATE", False, "true lets callbacks go to private addresses"
     )
 
+    # The server.
+    api_keys: SecretStr | None = _env(
+        "OMNIMEMORY_API_KEYS",
+        None,
+        "keys that the REST API takes, separated by commas, or a JSON list of objects with key, label, apps, "
+        "users and rights (read, write, monitor); more are made with `omnimemory keys create`",
+    )
+    api_host: str = _env("OMNIMEMORY_API_HOST", "127.0.0.1", "address that the REST API listens on")
+    api_port: int = _env("OMNIMEMORY_API_PORT", 8001, "its port", ge=0, le=65535)
+    api_workers: int = _env(
+        "WEB_CONCURRENCY", 1, "server processes; several need a ledger and a store that are servers", ge=1
+    )
+    max_body_bytes: int = _env("OMNIMEMORY_MAX_BODY_BYTES", 4_194_304, "largest request body", ge=1024)
+    body_seconds: float = _env("OMNIMEMORY_BODY_SECONDS", 30, "seconds a request body may take", gt=0)
+    max_requests: int = _env("OMNIMEMORY_MAX_REQUESTS", 1000, "requests answered at once", ge=1)
+    rate_limit: float = _env(
+        "OMNIMEMORY_RATE_LIMIT", 2000, "requests a second and API key; twice as many in a burst; 0: any", ge=0
+    )
+    cors_origins: str | None = _env(
+        "OMNIMEMORY_CORS_ORIGINS", None, "web origins that may call the REST API, separated by commas"
+    )
+    shutdown_seconds: float = _env(
+        "OMNIMEMORY_SHUTDOWN_SECONDS", 10, "seconds a stopping server finishes queued work", ge=0
+    )
+
     # Observability.
     metrics_server: bool = _env("OMNIMEMORY_ENABLE_METRICS_SERVER", False, "Prometheus endpoint")
     metrics_port: int = _env("OMNIMEMORY_METRICS_PORT", 9001, "its port", ge=1, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _env(
         "LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"
     )
-    log_dir: Path | None = _env("LOG_DIR", None, "folder for log files; unset: none")
+    metrics_host: str = _env(
+        "OMNIMEMORY_METRICS_HOST", "127.0.0.1", "its address; beyond this machine it needs a token"
+    )
+    metrics_token: SecretStr | None = _env(
+        "OMNIMEMORY_METRICS_TOKEN", None, "what Prometheus sends it as a bearer token"
+    )
+    traces: bool = _env(
+        "OMNIMEMORY_ENABLE_TRACES", False, "OpenTelemetry spans, to the provider that the application set up"
+    )
+    traces_endpoint: str | None = _env(
+        "OMNIMEMORY_TRACES_ENDPOINT",
+        None,
+        "OTLP/HTTP collector that spans go to, as http://host:4318/v1/traces",
+    )
+    daily_token_cap: PositiveInt | None = _env(
+        "OMNIMEMORY_DAILY_TOKEN_CAP",
+        None,
+        "model tokens a day (UTC), input and output; past it adds stay queued until the next; unset: no cap",
+    )
+    log_dir: Path | None = _env(
+        "LOG_DIR", None, "folder for log files, five of at most 10 MB; unset: standard error alone"
+    )
+    log_format: Literal["console", "json"] = _env("LOG_FORMAT", "console", "console or json")
 
     @classmethod
     def load(cls, overrides: Mapping[str, object] | None = None) -> Settings:
@@ -255,7 +303,7 @@ class Settings(BaseSettings):
         if unknown := sorted(set(given) - set(cls.model_fields)):
             raise ConfigError(f"no such setting: {', '.join(unknown)}; known: {', '.join(cls.model_fields)}")
         try:
-            return cls(**{variable_of(field): value for field, value in given.items()})
+            return cls(**_from_files() | {variable_of(field): value for field, value in given.items()})
         except (ValidationError, SettingsError) as exc:
             raise ConfigError(_explain(exc)) from exc
 
@@ -284,6 +332,20 @@ _EXAMPLES = {
     "OMNIMEMORY_HOME": "a folder's path",
     "EMBEDDING_DIMENSIONS": "1536",
 }
+
+
+def _from_files() -> dict[str, str]:
+    found = {}
+    for variable in _VARIABLES:
+        path = os.environ.get(f"{variable}_FILE")
+        if path and not os.environ.get(variable):
+            try:
+                found[variable] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeError) as exc:
+                raise ConfigError(
+                    f"{variable}_FILE: {path} cannot be read ({type(exc).__name__}); name a text file"
+                ) from exc
+    return {variable: value for variable, value in found.items() if value}
 
 
 def _explain(error: ValidationError | SettingsError) -> str:

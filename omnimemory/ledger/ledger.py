@@ -14,6 +14,8 @@ from sqlalchemy.exc import ArgumentError
 
 from omnimemory.core.errors import ConfigError
 from omnimemory.ledger import migrations, owners
+from omnimemory.ledger.api_keys import ApiKeys
+from omnimemory.ledger.backlog import Backlogs
 from omnimemory.ledger.calibrations import CalibrationRows
 from omnimemory.ledger.evolution import Evolution
 from omnimemory.ledger.items import Items
@@ -22,6 +24,7 @@ from omnimemory.ledger.memories import Memories
 from omnimemory.ledger.operation import Database
 from omnimemory.ledger.outbox import Outbox
 from omnimemory.ledger.speakers import Speakers
+from omnimemory.ledger.spending import Spending
 from omnimemory.ledger.sqlite import SQLite
 from omnimemory.ledger.tasks import Tasks
 from omnimemory.ledger.transcripts import Transcripts
@@ -36,7 +39,20 @@ def file_url(path: Path) -> URL:
     return URL.create("sqlite", database=str(path))
 
 
-class Ledger(Turns, Speakers, CalibrationRows, Memories, Evolution, Tasks, Outbox, Transcripts, Items):
+class Ledger(
+    Turns,
+    Speakers,
+    CalibrationRows,
+    Memories,
+    Evolution,
+    Tasks,
+    Backlogs,
+    Spending,
+    Outbox,
+    Transcripts,
+    Items,
+    ApiKeys,
+):
     """Everything OmniMemory knows, in SQL. Usable from any number of event loops at once.
 
     A method that writes returns only when the change is on disk (with ``synchronous="NORMAL"``

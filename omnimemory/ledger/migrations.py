@@ -18,8 +18,15 @@ def _to_2(conn: Connection) -> None:
     speakers.introduce(conn)
 
 
+def _to_3(conn: Connection) -> None:
+    """The REST API's keys, tokens by day, and parked tasks at hand."""
+    schema.api_keys.create(conn)
+    schema.token_days.create(conn)
+    schema.parked_tasks.create(conn)
+
+
 # STEPS[0] turns version 1 into 2, and so on; a step never changes once released
-STEPS: tuple[Step, ...] = (_to_2,)
+STEPS: tuple[Step, ...] = (_to_2, _to_3)
 
 _KEY = "schema_version"
 _STORED = select(schema.meta.c.value).where(schema.meta.c.key == _KEY)

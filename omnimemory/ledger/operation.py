@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Connection, cast, func, select
 from omnimemory.core.schemas import Scope
 from omnimemory.ledger import locks
 from omnimemory.ledger.rows import micros
+from omnimemory.metrics import SILENT, Observer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Operations:
     """What each part of the ledger has at hand."""
 
     owner: str
+    observer: Observer = SILENT
     _clock: Callable[[], datetime] | None
     _database: Database
 
@@ -77,9 +79,10 @@ def writes(operation: Operation[S, P, T]) -> Method[S, P, T]:
 
     @functools.wraps(operation)
     async def method(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.write(
-            lambda conn: operation(self, conn, *args, **kwargs), turn=_turn(args)
-        )
+        with self.observer.operation("ledger.write"):
+            return await self._database.write(
+                lambda conn: operation(self, conn, *args, **kwargs), turn=_turn(args)
+            )
 
     del method.__wrapped__  # it would document the connection as an argument
     return method
@@ -98,7 +101,8 @@ def reads(operation: Operation[S, P, T]) -> Method[S, P, T]:
 
     @functools.wraps(operation)
     async def method(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._database.read(lambda conn: operation(self, conn, *args, **kwargs))
+        with self.observer.operation("ledger.read"):
+            return await self._database.read(lambda conn: operation(self, conn, *args, **kwargs))
 
     del method.__wrapped__  # it would document the connection as an argument
     return method

@@ -21,7 +21,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-VERSION = 2
+VERSION = 3
 
 metadata = MetaData()
 
@@ -172,9 +172,20 @@ tasks = Table(
 )
 OPEN = tasks.c.open == literal_column("1")  # queued or running
 _partial("ledger_tasks_open", OPEN, tasks.c.app_id, tasks.c.user_id, tasks.c.seq, tasks.c.kind)
+PARKED = tasks.c.status == literal_column("'parked'")
+parked_tasks = _partial("ledger_tasks_parked", PARKED, tasks.c.seq)
 RUNNING = tasks.c.status == literal_column("'running'")
 _partial("ledger_tasks_running", RUNNING, tasks.c.app_id, tasks.c.user_id, tasks.c.seq)
 Index("ledger_tasks_scope", tasks.c.app_id, tasks.c.user_id, tasks.c.seq)
+
+token_days = Table(
+    "ledger_token_days",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),  # days since 0001-01-01, as date.toordinal
+    Column("calls", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+)
 
 outbox = Table(
     "ledger_outbox",
@@ -249,3 +260,16 @@ items = Table(
 Index("ledger_items_order", items.c.namespace, items.c.seq)
 _partial("ledger_items_perishable", items.c.expires_at.is_not(None), items.c.expires_at)
 _partial("ledger_items_text", items.c.text_key.is_not(None), items.c.text_key)
+
+api_keys = Table(
+    "ledger_api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False),  # of the secret, which is nowhere stored
+    Column("label", Text, nullable=False),
+    Column("apps", Text),  # none: every app
+    Column("users", Text),
+    Column("rights", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from omnimemory.core.errors import NotFound, VersionConflict
 from omnimemory.core.ids import new_id
 from omnimemory.core.schemas import Scope, Task, TaskKind, TaskStatus
-from omnimemory.ledger import locks, owners
+from omnimemory.ledger import locks, owners, spending
 from omnimemory.ledger.leases import MARGIN_SECONDS, Watch
 from omnimemory.ledger.operation import Operations, reads, writes
 from omnimemory.ledger.rows import json_text, micros, moment, readable, session_key, task_of, within
@@ -148,24 +148,30 @@ def advance(
         changes["result"] = json_text(result)
     if finished_at is not None:
         changes |= _settled(TaskStatus.DONE, finished_at) | {"error": None}
-    _change_leased(conn, task_id, owner, changes, spent)
+    _change_leased(conn, task_id, owner, changes)
+    _spend(conn, task_id, spent, finished_at)
 
 
 def _settled(status: TaskStatus, at: int) -> dict[str, object]:
     return {"status": status, "open": 0, "finished_at": at, "lease_owner": None, "lease_until": None}
 
 
-def _change_leased(
-    conn: Connection, task_id: str, owner: str, changes: dict[str, object], spent: Spent | None
-) -> None:
-    if spent is not None:
-        changes |= {
-            "calls": _t.calls + spent.calls,
-            "input_tokens": _t.input_tokens + spent.input_tokens,
-            "output_tokens": _t.output_tokens + spent.output_tokens,
-        }
+def _change_leased(conn: Connection, task_id: str, owner: str, changes: dict[str, object]) -> None:
     if conn.execute(_leased(task_id, owner).values(**changes)).rowcount != 1:
         raise VersionConflict(f"task {task_id} is no longer leased by this worker")
+
+
+def _spend(conn: Connection, task_id: str, spent: Spent | None, at: int | None) -> None:
+    """What the task has cost, and the day."""
+    if spent is None or at is None or not spent.calls:
+        return
+    sums = {
+        "calls": _t.calls + spent.calls,
+        "input_tokens": _t.input_tokens + spent.input_tokens,
+        "output_tokens": _t.output_tokens + spent.output_tokens,
+    }
+    conn.execute(update(tasks).where(_t.id == task_id).values(**sums))
+    spending.add(conn, spent, at=at)
 
 
 class Tasks(Operations):
@@ -177,6 +183,8 @@ class Tasks(Operations):
     """
 
     _watch: Watch
+    held: str | None = None
+    """Why queued tasks wait longer than usual; whoever asks about one reads it as its error."""
 
     @writes
     def add_task(
@@ -258,13 +266,15 @@ class Tasks(Operations):
             "lease_owner": None,
             "lease_until": None,
         }
-        _change_leased(conn, task_id, self.owner, changes, spent)
+        _change_leased(conn, task_id, self.owner, changes)
+        _spend(conn, task_id, spent, self._now())
 
     @writes
     def park(self, conn: Connection, task_id: str, error: str, *, spent: Spent | None = None) -> None:
         """The task gave up; it is kept with its error, and its user's later tasks go on."""
         changes = _settled(TaskStatus.PARKED, self._now()) | {"error": readable(error)}
-        _change_leased(conn, task_id, self.owner, changes, spent)
+        _change_leased(conn, task_id, self.owner, changes)
+        _spend(conn, task_id, spent, self._now())
 
     @writes
     def retry(self, conn: Connection, app_id: str, task_id: str, *, user_id: str | None = None) -> Task:
@@ -304,7 +314,7 @@ class Tasks(Operations):
         row = conn.execute(select(tasks).where(*_named(task_id, app_id, user_id))).one_or_none()
         if row is None:
             raise NotFound(f"no task {task_id!r} in this scope")
-        return task_of(row)
+        return self._explained(task_of(row))
 
     @reads
     def tasks(
@@ -319,7 +329,11 @@ class Tasks(Operations):
         found = select(tasks).where(*within(tasks, scope)).order_by(_t.seq.desc()).limit(limit)
         if statuses is not None:
             found = found.where(_t.status.in_(list(statuses)))
-        return [task_of(row) for row in conn.execute(found)]
+        return [self._explained(task_of(row)) for row in conn.execute(found)]
+
+    def _explained(self, task: Task) -> Task:
+        waits = self.held is not None and task.status is TaskStatus.QUEUED
+        return task.model_copy(update={"error": self.held}) if waits else task
 
     @reads
     def next_due(self, conn: Connection) -> datetime | None:

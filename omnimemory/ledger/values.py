@@ -42,13 +42,15 @@ class Appended:
 
     ``stored`` is False where the message id was there already with equal content. ``task_id``
     is the task that will read the turns, None while they wait in the buffer. ``pending`` counts
-    the turns of the session that wait in the buffer after the call.
+    the turns of the session that wait in the buffer after the call. ``held`` says why tasks wait
+    longer than usual.
     """
 
     turns: tuple[Memory, ...]
     stored: tuple[bool, ...]
     task_id: str | None
     pending: int
+    held: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,14 @@ class Page:
 
     memories: tuple[Memory, ...]
     cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Tasks by status, done ones left out, and the age of the oldest one queued or running."""
+
+    tasks: Mapping[str, int]
+    oldest_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The REST API (extra ``server``); ``omnimemory.api.server:app`` is what uvicorn runs."""

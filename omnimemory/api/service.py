@@ -1,0 +1,104 @@
+"""What the server holds while it runs: settings, the engine, keys and limits."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
+from cachetools import TTLCache
+
+from omnimemory.api.limits import Rates, Room
+from omnimemory.api.memory import ServedMemory
+from omnimemory.api.security import Keyring, configured_keys
+from omnimemory.core.errors import ConfigError
+from omnimemory.core.schemas import Scope, Task
+from omnimemory.core.settings import Settings
+from omnimemory.engine import Engine
+from omnimemory.metrics import Observer
+from omnimemory.wiring import Parts, engine_from, observer_from
+
+SETTLE_POLL_SECONDS = 0.05
+DELIVERIES_KEPT = 10_000
+DELIVERIES_SECONDS = 1.0
+"""A session's last batch is looked up again after this long; a third of what storing a message costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One server process."""
+
+    settings: Settings
+    engine: Engine
+    memory: ServedMemory
+    keyring: Keyring
+    rates: Rates
+    room: Room
+    observer: Observer
+    deliveries: TTLCache[Scope, Task | None]
+    replays: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+
+@asynccontextmanager
+async def service_from(settings: Settings) -> AsyncIterator[Service]:
+    """Open the engine on this loop; at the end let queued work finish for a while, then close it.
+
+    What is not finished by then is in the ledger and goes on at the next start.
+
+    Raises:
+        ConfigError: a setting is wrong, or several processes cannot share what the settings name.
+    """
+    require_shareable(settings, workers=max(settings.api_workers, requested_workers(sys.argv)))
+    keys = configured_keys(settings)
+    parts = Parts(observer=observer_from(settings, read=True))
+    async with engine_from(settings, parts) as engine:
+        yield Service(
+            settings=settings,
+            engine=engine,
+            memory=ServedMemory(engine),
+            keyring=Keyring(keys, engine.ledger),
+            rates=Rates(settings.rate_limit),
+            room=Room(settings.max_requests),
+            observer=engine.observer,
+            deliveries=TTLCache(DELIVERIES_KEPT, DELIVERIES_SECONDS),
+        )
+        await _drain(engine, settings.shutdown_seconds)
+
+
+async def _drain(engine: Engine, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            # polled: another process may be the one that ends them, and no signal tells of that
+            while await engine.ledger.unfinished() or await engine.ledger.outbox_size(due=True):  # noqa: ASYNC110
+                await asyncio.sleep(SETTLE_POLL_SECONDS)
+
+
+def require_shareable(settings: Settings, *, workers: int) -> None:
+    """Check that several processes may work on what the settings name.
+
+    Raises:
+        ConfigError: they may not; the message names the settings to change.
+    """
+    wrong = []
+    beside = settings.ledger_url is None and settings.provider == "postgresql"
+    if not beside and not str(settings.ledger_url).startswith(("postgresql", "postgres")):
+        wrong.append("OMNIMEMORY_LEDGER_URL to a postgresql:// URL (the ledger is a SQLite file)")
+    if settings.provider.endswith("-local"):
+        wrong.append(f"OMNI_MEMORY_PROVIDER to a server such as qdrant-remote (now {settings.provider})")
+    if workers > 1 and wrong:
+        raise ConfigError(
+            f"{workers} workers cannot share this: set {' and '.join(wrong)}, or use one worker"
+        )
+
+
+def requested_workers(arguments: Sequence[str]) -> int:
+    """The number behind uvicorn's ``--workers``; 1 without. A worker sees its parent's command line."""
+    for position, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == "--workers":
+            number = value or "".join(arguments[position + 1 : position + 2])
+            return int(number) if number.isdecimal() else 1
+    return 1
