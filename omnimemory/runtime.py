@@ -108,7 +108,7 @@ class Runtime:
             return
         try:
             if engine is not None:
-                if drain:
+                if drain and not _elsewhere(engine):
                     _drain(engine, loop, timeout)
                 _wait(engine.close(), loop, EXIT_SECONDS)
         finally:
@@ -146,6 +146,13 @@ class Runtime:
             return self._engine
         finally:
             self._opening = None
+
+
+def _elsewhere(engine: Engine) -> bool:
+    """Whether it is a daemon's, which goes on working without us."""
+    from omnimemory.attach.remote import RemoteEngine
+
+    return isinstance(engine, RemoteEngine)
 
 
 def _drain(engine: Engine, loop: asyncio.AbstractEventLoop, seconds: float) -> None:

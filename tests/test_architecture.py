@@ -32,13 +32,15 @@ TIERS = (
         "webhooks",
         "backfill",
         "signals",
+        "budget",
+        "vitals",
     ),
-    ("wiring", "runtime", "facade", "sdk", ""),
-    ("api", "ui", "mcp", "cli", "demo"),
+    ("wiring", "runtime", "attach", "facade", "sdk", ""),
+    ("api", "ui", "mcp", "daemon", "cli", "demo"),
 )
 """Lowest first; a part imports its own tier and those below. "" is the package itself."""
 
-ANYWHERE = ("metrics", "logs")
+ANYWHERE = ("metrics", "metrics_http", "metrics_server", "tracing", "logs")
 """Imported from anywhere, importing only core."""
 
 TESTING = "testing"
@@ -48,6 +50,7 @@ DRIVERS = {
     "chromadb": ("stores/chroma",),
     "fastembed": ("models/local",),
     "httpx": (
+        "attach/remote",
         "webhooks",
         "models",
         "stores/chroma_http",
@@ -56,8 +59,10 @@ DRIVERS = {
     ),
     "langchain_core": ("models",),
     "llama_index": ("models",),
+    "opentelemetry": ("tracing",),
     "onnxruntime": ("models/local",),
     "openai": ("models",),
+    "prometheus_client": ("metrics", "tracing"),
     "psycopg": ("stores/postgres", "ledger"),
     "asyncpg": ("stores/postgres", "ledger"),
     "pymongo": ("stores/mongodb",),

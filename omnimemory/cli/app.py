@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from omnimemory.cli import demo, memory, rebuild, reindex
+from omnimemory.cli import (
+    agent,
+    batch,
+    changing,
+    daemon,
+    demo,
+    health,
+    keys,
+    memory,
+    rebuild,
+    reindex,
+    serve,
+    tasks,
+    tracing,
+)
 from omnimemory.cli.failures import EXIT_CODES, ReportingGroup
 
 app = typer.Typer(
@@ -21,7 +35,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(memory.app, name="memory")
+for command in (changing.add, changing.update, changing.delete, changing.restore, tracing.evolution):
+    memory.app.command()(command)
+memory.app.add_typer(batch.app, name="batch")
+for name, group in (
+    ("memory", memory.app),
+    ("agent", agent.app),
+    ("tasks", tasks.app),
+    ("daemon", daemon.app),
+    ("keys", keys.app),
+):
+    app.add_typer(group, name=name)
+app.command("serve")(serve.serve)
+app.command("health")(health.health)
+app.command("info")(health.info)
 app.command("demo")(demo.demo)
 app.command("rebuild")(rebuild.rebuild)
 app.command("reindex")(reindex.reindex)

@@ -1,12 +1,95 @@
-"""From a command's options to the SDK."""
+"""From a command's options to the SDK: the daemon's engine where it runs, else one in this process."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
 
+from omnimemory.core.errors import StoreLocked
 from omnimemory.sdk import OmniMemorySDK
 
+if TYPE_CHECKING:
+    from omnimemory.core.schemas import Task
+    from omnimemory.engine import Engine
 
-def connect(home: Path | None) -> OmniMemorySDK:
-    """The SDK over ``home``, or over the folder that the settings name."""
-    return OmniMemorySDK() if home is None else OmniMemorySDK(home=home)
+T = TypeVar("T")
+
+LOCK_SECONDS = 10.0
+"""How long a command waits for another one to give an embedded store back."""
+_PAUSE_SECONDS = 0.1
+
+
+def using(home: Path | None, work: Callable[[OmniMemorySDK], Awaitable[T]]) -> T:
+    """Do ``work`` with an opened SDK over ``home``, or over the folder that the settings name."""
+
+    async def run() -> T:
+        async with connect(home) as sdk:
+            return await work(sdk)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def connect(home: Path | None) -> AsyncIterator[OmniMemorySDK]:
+    """The SDK, opened. What is unfinished at the end stays in the ledger and goes on at the next start.
+
+    Raises:
+        StoreLocked: another process holds the store and did not give it back in time.
+    """
+    sdk = OmniMemorySDK() if home is None else OmniMemorySDK(home=home)
+    try:
+        await _open(sdk)
+        yield sdk
+    finally:
+        await sdk.close(drain=False)
+
+
+async def _open(sdk: OmniMemorySDK) -> None:
+    deadline = monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            await sdk.run(_nothing)
+        except StoreLocked as exc:
+            if monotonic() > deadline:
+                raise StoreLocked(
+                    f"{exc}\nCommands share a store while the daemon runs: end that process, then "
+                    "`omnimemory daemon start`"
+                ) from exc
+        else:
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _nothing(engine: Engine) -> None:
+    """Opening is all that is wanted."""
+
+
+async def served_by_daemon(sdk: OmniMemorySDK) -> bool:
+    """Whether the work goes on when this process ends."""
+    from omnimemory.attach.remote import RemoteEngine
+
+    async def is_remote(engine: Engine) -> bool:
+        return isinstance(engine, RemoteEngine)
+
+    return await sdk.run(is_remote)
+
+
+async def awaited(
+    sdk: OmniMemorySDK, task_id: str, app_id: str, *, wait: bool | None, timeout: float
+) -> Task | None:
+    """The task once it is settled; None when nobody waits for it, or no longer.
+
+    ``wait`` None: only where no daemon does the work.
+    """
+    if wait is None:
+        wait = not await served_by_daemon(sdk)
+    if not wait:
+        return None
+    try:
+        return await sdk.wait_for_task(task_id, app_id, timeout=timeout)
+    except TimeoutError:
+        return None

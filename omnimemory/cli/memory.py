@@ -1,21 +1,34 @@
-"""``omnimemory memory``: reading memories from the shell."""
+"""``omnimemory memory``: memories found, read and listed; its other commands are made elsewhere."""
 
 from __future__ import annotations
 
-import asyncio
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omnimemory.cli.options import Home
+from omnimemory.cli.options import AppId, Home, Json, Limit, MemoryId, OnlySession, OnlyUser
 
 if TYPE_CHECKING:
     from omnimemory.core.schemas import Recalled
 
-app = typer.Typer(help="Query memories.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 NOTHING = "No memory matches."
+
+
+class Kind(StrEnum):
+    TURN = "turn"
+    NOTE = "note"
+
+
+class State(StrEnum):
+    ACTIVE = "active"
+    UPDATED = "updated"
+    SUPERSEDED = "superseded"
+    DELETED = "deleted"
+    ANY = "any"
 
 
 Budget = Annotated[
@@ -25,7 +38,7 @@ Grouped = Annotated[
     bool, typer.Option("--grouped", help="The block's memories by session, in the order of time.")
 ]
 Explain = Annotated[bool, typer.Option("--explain", help="Show every number that made the score.")]
-Json = Annotated[
+AllAsJson = Annotated[
     bool,
     typer.Option(
         "--json",
@@ -33,24 +46,25 @@ Json = Annotated[
         "--token-budget, all that the recall gave.",
     ),
 ]
-
-
-class Kind(StrEnum):
-    TURN = "turn"
-    NOTE = "note"
+Kinds = Annotated[
+    list[Kind] | None, typer.Option("--kind", help="Only turns or only notes; may be repeated.")
+]
+Moment = Annotated[
+    datetime | None, typer.Option(help="A time; without a zone it is UTC.", show_default=False)
+]
 
 
 @app.callback()
 def group() -> None:
-    """Query memories."""
+    """Add, find, read, change and trace memories."""
 
 
 @app.command()
 def query(
-    app_id: Annotated[str, typer.Option(help="The application whose memories are searched.")],
+    app_id: AppId,
     query: Annotated[str, typer.Option("--query", "-q", help="What to look for, in plain words.")],
-    user_id: Annotated[str | None, typer.Option(help="Only this user's memories.")] = None,
-    session_id: Annotated[str | None, typer.Option(help="Only this session's memories.")] = None,
+    user_id: OnlyUser = None,
+    session_id: OnlySession = None,
     n_results: Annotated[
         int | None,
         typer.Option("--n-results", "-n", help="How many at most; the setting's number if left out."),
@@ -58,39 +72,35 @@ def query(
     threshold: Annotated[
         float | None, typer.Option(help="Least cosine similarity; the setting's if left out.")
     ] = None,
-    kind: Annotated[
-        list[Kind] | None, typer.Option(help="Only turns or only notes; may be repeated.")
-    ] = None,
+    kind: Kinds = None,
     token_budget: Budget = None,
     grouped: Grouped = False,
     explain: Explain = False,
-    as_json: Json = False,
+    as_json: AllAsJson = False,
     home: Home = None,
 ) -> None:
     """Recall the most useful memories for a query."""
-    from omnimemory.cli.connect import connect
+    from omnimemory.cli.connect import using
     from omnimemory.cli.output import print_json
     from omnimemory.core.errors import InvalidRequest
 
     if grouped and token_budget is None:
         raise InvalidRequest("--grouped arranges the block for a prompt; give --token-budget too")
-
-    async def run() -> Recalled:
-        async with connect(home) as sdk:
-            return await sdk.recall(
-                app_id,
-                query,
-                user_id=user_id,
-                session_id=session_id,
-                n_results=n_results,
-                similarity_threshold=threshold,
-                kinds=tuple(item.value for item in kind or Kind),
-                token_budget=token_budget,
-                group_by_session=grouped,
-                explain=explain,
-            )
-
-    found = asyncio.run(run())
+    found = using(
+        home,
+        lambda sdk: sdk.recall(
+            app_id,
+            query,
+            user_id=user_id,
+            session_id=session_id,
+            n_results=n_results,
+            similarity_threshold=threshold,
+            kinds=tuple(item.value for item in kind or Kind),
+            token_budget=token_budget,
+            group_by_session=grouped,
+            explain=explain,
+        ),
+    )
     if as_json:
         print_json(_document(found) if explain or token_budget else _memories(found))
         return
@@ -100,6 +110,79 @@ def query(
         _print_explained(found)
     elif token_budget is None:
         _print_results(found)
+
+
+@app.command()
+def get(
+    memory_id: MemoryId,
+    app_id: AppId,
+    user_id: OnlyUser = None,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Show one memory, whatever became of it."""
+    from omnimemory.cli.connect import using
+    from omnimemory.cli.output import print_document
+    from omnimemory.core.display import plain
+    from omnimemory.core.errors import NotFound
+
+    memory = using(home, lambda sdk: sdk.get_memory(memory_id, app_id, user_id))
+    if memory is None:
+        raise NotFound(f"no memory {memory_id!r} in this app; `omnimemory memory list` shows those there are")
+    print_document(memory.to_dict(), plain(str(memory)), as_json=as_json)
+
+
+@app.command("list")
+def list_memories(
+    app_id: AppId,
+    user_id: OnlyUser = None,
+    session_id: OnlySession = None,
+    kind: Kinds = None,
+    status: Annotated[
+        list[State] | None, typer.Option(help="Active ones if left out; may be repeated.", show_default=False)
+    ] = None,
+    said_after: Moment = None,
+    said_before: Moment = None,
+    as_of: Moment = None,
+    limit: Limit = 100,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before this one ended.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Begin with the oldest.")] = False,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """List memories, the newest first."""
+    from omnimemory.cli.connect import using
+    from omnimemory.cli.output import console, memories_table, print_json
+
+    states = set(status or [State.ACTIVE])
+    wanted = set(State) if State.ANY in states else states
+    page = using(
+        home,
+        lambda sdk: sdk.list_memories(
+            app_id,
+            user_id,
+            session_id,
+            kinds=tuple(item.value for item in kind or Kind),
+            statuses=tuple(item.value for item in wanted - {State.ANY}),
+            said_after=_in_utc(said_after),
+            said_before=_in_utc(said_before),
+            as_of=_in_utc(as_of),
+            limit=limit,
+            cursor=cursor,
+            newest_first=not oldest_first,
+        ),
+    )
+    if as_json:
+        memories = [memory.to_dict() for memory in page]
+        print_json({"memories": memories, "count": len(memories), "next_cursor": page.next_cursor})
+        return
+    console().print(memories_table(page.memories) if page.memories else NOTHING)
+    if page.next_cursor is not None:
+        console(errors=True).print(f"More with --cursor {page.next_cursor}", soft_wrap=True)
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _memories(found: Recalled) -> list[dict[str, object]]:

@@ -15,3 +15,42 @@ Home = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+AppId = Annotated[str, typer.Option(help="The application.")]
+UserId = Annotated[str, typer.Option(help="The user whose memory it is.")]
+OnlyUser = Annotated[str | None, typer.Option("--user-id", help="Only this user's.")]
+SessionId = Annotated[str | None, typer.Option(help="The conversation it belongs to.")]
+OnlySession = Annotated[str | None, typer.Option("--session-id", help="Only this session's.")]
+MemoryId = Annotated[str, typer.Argument(metavar="MEMORY_ID", help="The memory's id.", show_default=False)]
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="The task's id.", show_default=False)]
+Said = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--message",
+        "-m",
+        help="What was said, as 'user:...' or 'assistant:...'; may be repeated. '-' reads standard input.",
+    ),
+]
+SaidFile = Annotated[
+    str | None,
+    typer.Option(
+        "--messages-file",
+        "-f",
+        help="A file with the messages: JSON, JSONL, or text with lines as 'user: ...'. "
+        "'-' reads standard input.",
+    ),
+]
+Metadata = Annotated[
+    list[str] | None,
+    typer.Option("--metadata", help="User metadata as name=value; may be repeated. JSON values are read."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+Wait = Annotated[
+    bool | None,
+    typer.Option(
+        "--wait/--no-wait",
+        help="Wait until the work is done. Without a daemon that is the default, as nothing else does it.",
+        show_default=False,
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0, help="Longest wait, in seconds.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]

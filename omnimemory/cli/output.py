@@ -19,7 +19,7 @@ from omnimemory.core.schemas import Memory, ScoredMemory
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress
     from rich.table import Table
     from rich.text import Text
@@ -96,6 +96,32 @@ def scores_table(results: Sequence[ScoredMemory], *, parts: bool = True) -> Tabl
             _recalled(result),
         )
     return table
+
+
+def memories_table(memories: Sequence[Memory]) -> Table:
+    """A listing: what each memory is, when it was said, and what it says."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table.add_column("id", no_wrap=True)
+    table.add_column("kind")
+    table.add_column("status")
+    table.add_column("said", no_wrap=True)
+    table.add_column("memory", ratio=1)
+    for memory in memories:
+        table.add_row(
+            plain(memory.id), memory.kind.value, memory.status.value, said_on(memory), headline(memory)
+        )
+    return table
+
+
+def print_document(document: object, text: RenderableType, *, as_json: bool) -> None:
+    """What a command has to say: the document for programs, the text for people."""
+    if as_json:
+        print_json(document)
+    else:
+        console().print(text, soft_wrap=isinstance(text, str))
 
 
 def _parts(result: ScoredMemory) -> list[str]:

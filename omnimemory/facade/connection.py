@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omnimemory.models.base import ChatModel, Embedder
     from omnimemory.recall.rerank import Reranker
     from omnimemory.stores.base import VectorStore
+    from omnimemory.wiring import Parts
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -27,7 +28,10 @@ CLOSE_SECONDS = 30.0
 
 
 class Connection:
-    """A facade's share of an engine. Facades with equal settings and parts share one."""
+    """A facade's share of an engine. Facades with equal settings and parts share one.
+
+    Where a daemon serves the settings' home, it is the daemon's.
+    """
 
     def __init__(
         self,
@@ -41,27 +45,25 @@ class Connection:
         **overrides: object,
     ) -> None:
         from omnimemory.core.settings import Settings
-        from omnimemory.models.foreign import on_home_loop
-        from omnimemory.recall.rerank import Reranking
-        from omnimemory.wiring import Parts, engine_from
 
         chosen = settings or Settings.load(overrides)
+        brought = (chat_model, embedder, agents, store, reranker)
+        own_parts = any(part is not None for part in brought)
         # Here, on the caller's loop, as a client they built may belong to it.
-        parts = Parts(
-            chat_model=on_home_loop(chat_model, timeout=chosen.llm_timeout) if chat_model else None,
-            embedder=on_home_loop(embedder, timeout=chosen.embedding_timeout) if embedder else None,
-            agents=agents,
-            store=store,
-            reranker=None
-            if reranker is None
-            else Reranking(reranker, timeout=chosen.query_embedding_timeout),
-        )
+        parts = _parts(chosen, *brought) if own_parts else None
         self.settings = chosen
 
         async def open_engine() -> Engine:
-            return await engine_from(chosen, parts).__aenter__()
+            from omnimemory.attach.remote import attached
 
-        self._key = (chosen, *map(id, (chat_model, embedder, agents, store, reranker)))
+            # A daemon has the models of its own settings, so who brings parts does not use it.
+            if parts is None and (daemon := attached(chosen)) is not None:
+                return daemon
+            from omnimemory.wiring import engine_from
+
+            return await (engine_from(chosen, parts) if parts else engine_from(chosen)).__aenter__()
+
+        self._key = (chosen, *map(id, brought))
         self._runtime = shared_runtime(self._key, open_engine)
         self._closed = False
 
@@ -109,6 +111,27 @@ class Connection:
         if self._closed:
             raise InvalidRequest("this SDK is closed; make a new one")
         return self._runtime.run(lambda _engine: call())
+
+
+def _parts(
+    settings: Settings,
+    chat_model: ChatModel | None,
+    embedder: Embedder | None,
+    agents: Agents | None,
+    store: VectorStore | None,
+    reranker: Reranker | None,
+) -> Parts:
+    from omnimemory.models.foreign import on_home_loop
+    from omnimemory.recall.rerank import Reranking
+    from omnimemory.wiring import Parts
+
+    return Parts(
+        chat_model=on_home_loop(chat_model, timeout=settings.llm_timeout) if chat_model else None,
+        embedder=on_home_loop(embedder, timeout=settings.embedding_timeout) if embedder else None,
+        agents=agents,
+        store=store,
+        reranker=None if reranker is None else Reranking(reranker, timeout=settings.query_embedding_timeout),
+    )
 
 
 class Scoped(Protocol):

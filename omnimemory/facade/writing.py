@@ -178,11 +178,15 @@ class Writing(Connection):
         }
 
 
+def _stored(appended: Appended) -> str:
+    return f"{sum(appended.stored)} of {len(appended.turns)} messages are new and stored"
+
+
 def _accepted(scope: Scope, appended: Appended) -> Response:
     return {
         "task_id": appended.task_id,
         "status": "accepted",
-        "message": f"{sum(appended.stored)} of {len(appended.turns)} messages are new and stored",
+        "message": "; ".join(filter(None, [_stored(appended), appended.held])),
         "app_id": scope.app_id,
         "user_id": scope.user_id,
         "session_id": scope.session_id,

@@ -63,6 +63,15 @@ def test_help_costs_little_and_loads_no_engine() -> None:
     assert heavy.strip() == "light"
 
 
+def test_the_shell_completes_commands() -> None:
+    asked = {"_OMNIMEMORY_COMPLETE": "complete_bash", "COMP_WORDS": "omnimemory memory ev", "COMP_CWORD": "2"}
+    command = Path(sys.executable).with_name("omnimemory")
+    done = subprocess.run(
+        [command], capture_output=True, text=True, check=False, env={**os.environ, **asked}, timeout=60
+    )
+    assert done.stdout.split() == ["evolution"], done.stderr
+
+
 def test_the_version_is_printed() -> None:
     assert CliRunner().invoke(app, ["--version"]).output.startswith("omnimemory ")
 

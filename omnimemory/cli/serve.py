@@ -1,0 +1,36 @@
+"""``omnimemory serve``: the REST API in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from omnimemory.cli.options import Home
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on; OMNIMEMORY_API_HOST if left out.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; OMNIMEMORY_API_PORT if left out.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Server processes; several need a Postgres ledger and a store server."),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Serve the REST API until stopped."""
+    from omnimemory.core.errors import ConfigError, InvalidRequest
+    from omnimemory.core.settings import Settings
+
+    settings = Settings.load({} if home is None else {"home": home})
+    if home is not None and (workers or settings.api_workers) > 1:
+        raise InvalidRequest("several workers read their own settings; set OMNIMEMORY_HOME, not --home")
+    try:
+        from omnimemory.api.run import serve as serve_api
+    except ModuleNotFoundError as exc:
+        raise ConfigError(f'the REST API needs {exc.name}: pip install "omnimemory[server]"') from exc
+    serve_api(settings, host=host, port=port, workers=workers)
