@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from omnimemory.agents.base import Agents
+from omnimemory.budget import counted
 from omnimemory.core.errors import InvalidRequest, NotFound
 from omnimemory.core.proposals import Summary
 from omnimemory.core.schemas import (
@@ -30,11 +30,12 @@ from omnimemory.core.settings import Settings
 from omnimemory.evolution.chain import order
 from omnimemory.evolution.manual import delete_manually, delete_turn, restore, update_manually
 from omnimemory.evolution.plan import Plan
-from omnimemory.ingest import Ingest, as_messages, turns_from
+from omnimemory.ingest import Ingest, as_messages, traced, turns_from
 from omnimemory.items import ItemBatches
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Appended
-from omnimemory.models.base import ChatModel, Embedder, Prompt, Usage
+from omnimemory.metrics import SILENT, Observer, observed
+from omnimemory.models.base import ChatModel, Embedder, Prompt
 from omnimemory.models.chunking import TokenCounter
 from omnimemory.projector import Projector
 from omnimemory.recall.calibration import Calibrations
@@ -43,17 +44,15 @@ from omnimemory.recall.pack import pack
 from omnimemory.recall.recall import Recall
 from omnimemory.recall.request import RecallRequest
 from omnimemory.recall.rerank import Reranking
-from omnimemory.signals import Signal, forever
+from omnimemory.signals import Signal, forever, supervised
 from omnimemory.stores.base import VectorStore
 from omnimemory.summaries import SummaryDelivery, unstored_turns
 from omnimemory.synthesis import Synthesizer
+from omnimemory.vitals import Vitals
 from omnimemory.webhooks import HeaderSeal, WebhookSender, check_callback
 from omnimemory.worker import Worker
 
-logger = logging.getLogger(__name__)
-
 SETTLE_POLL_SECONDS = 0.5
-RESTART_SECONDS = 1.0
 
 
 class Engine:
@@ -73,6 +72,7 @@ class Engine:
         chat_model: ChatModel | None = None,
         counter: TokenCounter | None = None,
         reranker: Reranking | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
@@ -82,6 +82,8 @@ class Engine:
         self.chat_model = chat_model
         self.counter = counter or TokenCounter()
         self.reranker = reranker
+        self.observer = ledger.observer = store.observer = observer
+        self.vitals = Vitals(ledger, store, embedder, settings, observer)
         self._stack = AsyncExitStack()
         self._lanes: list[asyncio.Task[None]] = []
 
@@ -94,19 +96,29 @@ class Engine:
             stack.push_async_callback(self.embedder.aclose)
             if self.chat_model is not None:
                 stack.push_async_callback(self.chat_model.aclose)
+            await stack.enter_async_context(self.vitals)
             self._stack = stack.pop_all()
         self._changed = Signal()
         calibrations = Calibrations(self.ledger, self.embedder)
         self.projector = Projector(
-            self.ledger, self.store, self.embedder, calibrations, changed=self._changed
+            self.ledger,
+            self.store,
+            self.embedder,
+            calibrations,
+            changed=self._changed,
+            observer=self.observer,
         )
         recall = partial(Recall, self.ledger, self.store, self.embedder, self.settings, calibrations)
-        self._recall = recall(reranker=self.reranker)
+        self._recall = recall(reranker=self.reranker, observer=self.observer)
         links = LinkFinder(self.store, self.embedder, self.settings)
-        synthesizer = Synthesizer(self.ledger, self.projector, links, self.agents, self.settings)
+        synthesizer = Synthesizer(
+            self.ledger, self.projector, links, self.agents, self.settings, observer=self.observer
+        )
         self._seal = HeaderSeal(self.settings.home)
         sender = WebhookSender(self.settings)
-        summaries = SummaryDelivery(self.ledger, self.agents, sender, self._seal, self.settings)
+        summaries = SummaryDelivery(
+            self.ledger, self.agents, sender, self._seal, self.settings, observer=self.observer
+        )
         self._worker = Worker(
             self.ledger,
             {
@@ -117,16 +129,17 @@ class Engine:
             },
             settings=self.settings,
             changed=self._changed,
+            observer=self.observer,
         )
-        self.ingest = Ingest(self.ledger, self.settings, accepted=self._accepted)
+        self.ingest = Ingest(self.ledger, self.settings, accepted=self._accepted, observer=self.observer)
         self.items = ItemBatches(self.ledger, recall(), changed=self.projector.wake)  # by score alone
         self._lanes = [
-            asyncio.create_task(_supervised("index lane", self.projector.run)),
-            asyncio.create_task(_supervised("synthesis lane", self._worker.run)),
+            asyncio.create_task(supervised("index lane", self.projector.run)),
+            asyncio.create_task(supervised("synthesis lane", self._worker.run)),
             asyncio.create_task(
-                _supervised("expiry lane", partial(forever, "the expiry lane", self.items.run))
+                supervised("expiry lane", partial(forever, "the expiry lane", self.items.run))
             ),
-            asyncio.create_task(_supervised("look at the other processes", self._follow)),
+            asyncio.create_task(supervised("look at the other processes", self._follow)),
         ]
         return self
 
@@ -175,6 +188,7 @@ class Engine:
 
     # Changing
 
+    @observed("update")
     async def update(
         self,
         scope: Scope,
@@ -195,6 +209,7 @@ class Engine:
         await self._apply(plan)
         return next(iter((*plan.created, *plan.changed)), memory)
 
+    @observed("delete")
     async def delete(self, scope: Scope, memory_id: str, *, cascade: bool = True) -> None:
         """End a memory. Its tombstone stays readable and it can be restored.
 
@@ -219,6 +234,7 @@ class Engine:
         notes = sorted({note for note, _ in cited[turn.id]})
         return await self.ledger.get(turn.app_id, notes, user_id=turn.user_id)
 
+    @observed("restore")
     async def restore(self, scope: Scope, memory_id: str) -> Memory:
         """Bring back what an ended memory said, as a new memory at the end of its chain.
 
@@ -237,14 +253,17 @@ class Engine:
 
     async def _apply(self, plan: Plan) -> None:
         await self.ledger.apply(plan)
+        self.observer.evolved(plan.operations)
         self._wake()
 
     # Reading
 
+    @observed("recall")
     async def recall(self, request: RecallRequest) -> Recalled:
         """See ``Recall``."""
         return await self._recall(request)
 
+    @observed("recall")
     async def recall_packed(
         self, request: RecallRequest, token_budget: int, *, group_by_session: bool = False
     ) -> Recalled:
@@ -284,11 +303,13 @@ class Engine:
 
     # Answers and summaries
 
+    @observed("summarize")
     async def summarize(self, scope: Scope, messages: str | Sequence[Message]) -> Summary:
         """A short summary at once; nothing is stored."""
         turns = unstored_turns(scope, self._given(messages))
         instructions = self.settings.note_instructions
-        return await self.agents.summarize(turns, fast=True, instructions=instructions, usage=Usage())
+        async with counted(self.ledger) as usage:
+            return await self.agents.summarize(turns, fast=True, instructions=instructions, usage=usage)
 
     async def summarize_later(
         self,
@@ -306,7 +327,7 @@ class Engine:
             "callback_url": callback_url,
             "callback_headers": self._seal.seal(callback_headers),
         }
-        task = await self.ledger.add_task(scope, TaskKind.SUMMARY, payload)
+        task = await self.ledger.add_task(scope, TaskKind.SUMMARY, traced(payload, self.observer))
         self._wake()
         return task
 
@@ -315,9 +336,11 @@ class Engine:
         turns_from(given, settings=self.settings)  # for its checks
         return given
 
+    @observed("answer")
     async def answer(self, query: str, memories: Sequence[ScoredMemory]) -> str:
         """An answer from the given memories."""
-        return await self.agents.answer(query, memories, usage=Usage())
+        async with counted(self.ledger) as usage:
+            return await self.agents.answer(query, memories, usage=usage)
 
     # Tasks and health
 
@@ -358,28 +381,5 @@ class Engine:
             await self.chat_model.complete(Prompt(system="Answer with one word.", user="ok?"), max_tokens=16)
 
     async def stats(self) -> dict[str, JsonValue]:
-        """The store's connections and the background's backlog."""
-        pool = self.store.pool_stats()
-        return {
-            "provider": self.settings.provider,
-            "active_handlers": pool.active,
-            "max_connections": pool.limit,
-            "available_handlers": pool.available,
-            "embedder": self.embedder.name,
-            "agents": self.agents.name,
-            "unfinished_tasks": await self.ledger.unfinished(),
-            "not_yet_indexed": await self.ledger.outbox_size(),
-        }
-
-
-async def _supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Keep a lane running until its own end: what it could not handle is logged and it starts again."""
-    while True:
-        try:
-            await run()
-            return
-        except asyncio.CancelledError:
-            raise
-        except Exception:  # the edge of a lane: it must not end while the engine is open
-            logger.exception("the %s stopped and starts again", name)
-            await asyncio.sleep(RESTART_SECONDS)
+        """The engine's make-up, the store's connections and the background's backlog."""
+        return {"agents": self.agents.name, **await self.vitals.stats()}

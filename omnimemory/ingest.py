@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from weakref import WeakValueDictionary
 
 from pydantic import JsonValue
 
 from omnimemory.core.errors import MessageError, ScopeError
 from omnimemory.core.ids import content_hash
-from omnimemory.core.schemas import Memory, Message, Metadata, Scope, TaskKind
+from omnimemory.core.schemas import Memory, Message, Metadata, Scope, Task, TaskKind
 from omnimemory.core.settings import Settings, variable_of
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Appended, AppendMode, Entries, NewTurn, OnChange, Payload
+from omnimemory.metrics import SILENT, Observer, observed
 from omnimemory.recall.pack import strip_echo
 
 LOOKBACK = 1000
@@ -123,18 +124,39 @@ def _same(stored: _Key, given: _Key) -> bool:
     return stored[0] == given[0] if given[0] is not None else stored[1:] == given[1:]
 
 
+def traced(payload: Mapping[str, JsonValue], observer: Observer) -> dict[str, JsonValue]:
+    """A task's payload with the trace of the call that queues it; see ``trace_of``."""
+    carrier = observer.carrier()
+    return {**payload, "trace": dict(carrier)} if carrier else dict(payload)
+
+
+def trace_of(task: Task) -> dict[str, str]:
+    """The trace that the task belongs to."""
+    found = task.payload.get("trace")
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+
 class Ingest:
     """Accepts messages: durable when a call returns, whatever happens to the process then.
 
     ``accepted`` is told of every append, so that the background lanes wake up.
     """
 
-    def __init__(self, ledger: Ledger, settings: Settings, *, accepted: Callable[[Appended], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        *,
+        accepted: Callable[[Appended], None],
+        observer: Observer = SILENT,
+    ) -> None:
+        self.observer = observer
         self._ledger = ledger
         self._settings = settings
         self._accepted = accepted
         self._sessions: WeakValueDictionary[Scope, asyncio.Lock] = WeakValueDictionary()
 
+    @observed("add")
     async def add(
         self,
         scope: Scope,
@@ -155,6 +177,7 @@ class Ingest:
             idempotency_key=idempotency_key,
         )
 
+    @observed("ingest")
     async def ingest(
         self,
         scope: Scope,
@@ -173,6 +196,7 @@ class Ingest:
         entries = None if transcript is None else Entries(transcript)
         return await self._append(scope, turns, mode="buffer" if synthesise else "none", transcript=entries)
 
+    @observed("ingest_transcript")
     async def ingest_transcript(
         self,
         scope: Scope,
@@ -211,6 +235,7 @@ class Ingest:
         stored = await self._ledger.session_tail(scope, limit=limit)
         return replayed(stored, turns, whole_history=whole_history, from_start=len(stored) < limit)
 
+    @observed("add_agent_memory")
     async def add_agent_memory(
         self,
         scope: Scope,
@@ -253,11 +278,11 @@ class Ingest:
             turns,
             mode=mode,
             task_kind=kind,
-            task_payload=payload,
+            task_payload=traced(payload or {}, self.observer),
             batch_size=self._settings.default_max_messages,
             idempotency=key,
             on_change=on_change,
             transcript=transcript,
         )
         self._accepted(appended)
-        return appended
+        return replace(appended, held=self._ledger.held)

@@ -17,6 +17,7 @@ from omnimemory.core.schemas import Memory, MemoryKind
 from omnimemory.core.text import ANALYSER
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import OutboxRow
+from omnimemory.metrics import SILENT, Observer, observed
 from omnimemory.models.base import Embedder
 from omnimemory.models.vectors import directed
 from omnimemory.recall.calibration import Calibrations
@@ -46,7 +47,9 @@ class Projector:
         calibrations: Calibrations,
         *,
         changed: Signal,
+        observer: Observer = SILENT,
     ) -> None:
+        self.observer = observer
         self._calibrations = calibrations
         self._ledger = ledger
         self._store = store
@@ -145,6 +148,7 @@ class Projector:
             await self._ledger.requeue_all(app_id)
             await self._store.drop(app_id)
 
+    @observed("index")
     async def _deliver(self, app_id: str, rows: Sequence[OutboxRow]) -> None:
         told: set[str] = set()
         async with self._one_at_a_time:

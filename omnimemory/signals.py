@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 IDLE_SECONDS = 5.0
 BUSY_SECONDS = 1.0
+RESTART_SECONDS = 1.0
 OUTAGE_SECONDS = (0.25, 10.0)
 """Shortest and longest wait before what does not work is tried again."""
 
@@ -136,3 +137,16 @@ async def outlasting(outage: Outage, write: Callable[[], Awaitable[T]]) -> T:
             return await write()
         except LedgerError as exc:
             await asyncio.sleep(outage.go_on(exc))
+
+
+async def supervised(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Keep a lane running until its own end: what it could not handle is logged and it starts again."""
+    while True:
+        try:
+            await run()
+            return
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # the edge of a lane: it must not end while the engine is open
+            logger.exception("the %s stopped and starts again", name)
+            await asyncio.sleep(RESTART_SECONDS)

@@ -15,6 +15,7 @@ from omnimemory.core.schemas import Memory, MemoryKind, Message, Scope, Task
 from omnimemory.core.settings import Settings
 from omnimemory.evolution.plan import Plan
 from omnimemory.ledger.ledger import Ledger
+from omnimemory.metrics import SILENT, Observer
 from omnimemory.models.base import Usage
 from omnimemory.webhooks import HeaderSeal, WebhookSender
 
@@ -49,8 +50,16 @@ class SummaryDelivery:
     """
 
     def __init__(
-        self, ledger: Ledger, agents: Agents, sender: WebhookSender, seal: HeaderSeal, settings: Settings
+        self,
+        ledger: Ledger,
+        agents: Agents,
+        sender: WebhookSender,
+        seal: HeaderSeal,
+        settings: Settings,
+        *,
+        observer: Observer = SILENT,
     ) -> None:
+        self._observer = observer
         self._ledger = ledger
         self._agents = agents
         self._sender = sender
@@ -98,12 +107,14 @@ class SummaryDelivery:
             except DeliveryFailed as exc:
                 entry["error"] = str(exc)
                 failure = exc
+            permanent = failure is not None and failure.permanent
+            self._observer.delivered("refused" if permanent else "failed" if failure else "delivered")
             log.append(entry)
             result["deliveries"] = log
             await self._ledger.apply(Plan(), task=task, progress=1, result=result)
             if failure is None:
                 return
-            if failure.permanent or attempt + 1 == self._settings.webhook_attempts:
+            if permanent or attempt + 1 == self._settings.webhook_attempts:
                 raise failure
             await asyncio.sleep(self._settings.webhook_base_seconds * 2**attempt)
 

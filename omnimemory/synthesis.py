@@ -24,6 +24,7 @@ from omnimemory.evolution.resolution import resolve
 from omnimemory.ingest import common_metadata
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Spent
+from omnimemory.metrics import SILENT, Observer
 from omnimemory.models.base import Usage
 from omnimemory.projector import Projector
 from omnimemory.recall.links import LinkFinder
@@ -38,8 +39,16 @@ class Synthesizer:
     """Turns tasks into notes. Safe to run again: each window is one ledger transaction."""
 
     def __init__(
-        self, ledger: Ledger, projector: Projector, links: LinkFinder, agents: Agents, settings: Settings
+        self,
+        ledger: Ledger,
+        projector: Projector,
+        links: LinkFinder,
+        agents: Agents,
+        settings: Settings,
+        *,
+        observer: Observer = SILENT,
     ) -> None:
+        self._observer = observer
         self._ledger = ledger
         self._projector = projector
         self._links = links
@@ -191,6 +200,7 @@ class Synthesizer:
         await self._ledger.apply(
             plan, task=task, progress=progress, result=after.as_result(), finish=last, spent=spent
         )
+        self._observer.evolved(plan.operations)
         self._projector.wake()
         return after
 
@@ -230,7 +240,7 @@ class _Outcome:
         """What it will be once ``plan`` is applied."""
         after = _Outcome(self.as_result())
         after.memory_ids += [memory.id for memory in plan.created]
-        after.operations.update(decision.operation.value for decision in plan.decisions)
+        after.operations.update(plan.operations)
         after.unresolved += [memory.id for memory in plan.created if memory.unresolved]
         return after
 

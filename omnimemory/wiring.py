@@ -8,13 +8,16 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from omnimemory.agents.base import Agents
+from omnimemory.agents.observed import ObservedAgents
 from omnimemory.core.errors import ConfigError
 from omnimemory.core.settings import Settings
 from omnimemory.engine import Engine
 from omnimemory.ledger.ledger import Ledger, file_url
+from omnimemory.metrics import SILENT, Metrics, Observer
 from omnimemory.models.base import ChatModel, Embedder
 from omnimemory.models.cache import CachedEmbedder
 from omnimemory.models.chunking import ChunkingEmbedder, TokenCounter
+from omnimemory.models.observed import ObservedEmbedder
 from omnimemory.models.providers import PROVIDERS, access
 from omnimemory.recall.rerank import Reranking
 from omnimemory.stores.base import VectorStore
@@ -35,6 +38,7 @@ class Parts:
     agents: Agents | None = None
     store: VectorStore | None = None
     reranker: Reranking | None = None
+    observer: Observer | None = None
 
 
 def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
@@ -44,21 +48,32 @@ def engine_from(settings: Settings, parts: Parts = Parts()) -> Engine:  # frozen
         ConfigError: naming the variable that is wrong or missing and a right value.
     """
     counter = TokenCounter()
+    observer = parts.observer or observer_from(settings)
     own_model = None
     agents = parts.agents
     if agents is None:
         own_model = None if parts.chat_model is not None else chat_model_from(settings)
-        agents = agents_from(parts.chat_model or own_model, settings)
+        agents = agents_from(parts.chat_model or own_model, settings, observer=observer)
     return Engine(
         settings=settings,
         ledger=ledger_from(settings),
         store=parts.store or store_from(settings),
-        embedder=embedder_from(settings, given=parts.embedder, counter=counter),
-        agents=agents,
+        embedder=embedder_from(settings, given=parts.embedder, counter=counter, observer=observer),
+        agents=agents if observer is SILENT else ObservedAgents(agents, observer),
         chat_model=own_model,
         counter=counter,
         reranker=parts.reranker,
+        observer=observer,
     )
+
+
+def observer_from(settings: Settings, *, read: bool = False) -> Observer:
+    """What counts and traces as the settings say; with ``read``, metrics are read in other ways too."""
+    if settings.traces or settings.traces_endpoint:
+        from omnimemory.tracing import traces_from
+
+        return traces_from(settings)
+    return Metrics() if read or settings.metrics_server else SILENT
 
 
 def chat_model_from(settings: Settings) -> ChatModel | None:
@@ -87,7 +102,7 @@ def chat_model_from(settings: Settings) -> ChatModel | None:
     )
 
 
-def agents_from(model: ChatModel | None, settings: Settings) -> Agents:
+def agents_from(model: ChatModel | None, settings: Settings, *, observer: Observer = SILENT) -> Agents:
     """Agents over ``model``, or the extractive ones without."""
     if model is None:
         from omnimemory.agents.extractive import ExtractiveAgents
@@ -95,15 +110,19 @@ def agents_from(model: ChatModel | None, settings: Settings) -> Agents:
         return ExtractiveAgents()
     from omnimemory.agents.chat import ModelAgents
 
-    return ModelAgents(model, max_tokens=settings.llm_max_tokens)
+    return ModelAgents(model, max_tokens=settings.llm_max_tokens, observer=observer)
 
 
-def embedder_from(settings: Settings, *, given: Embedder | None, counter: TokenCounter) -> Embedder:
+def embedder_from(
+    settings: Settings, *, given: Embedder | None, counter: TokenCounter, observer: Observer = SILENT
+) -> Embedder:
     """The embedder that ``EMBEDDING_*`` names (default: wordllama), with chunking and a cache."""
     base = given or _base_embedder(settings)
     window = settings.embedding_max_tokens if given or not _is_local(settings) else None
     if window is not None:
         base = ChunkingEmbedder(base, window=window, counter=counter)
+    if observer is not SILENT:
+        base = ObservedEmbedder(base, observer)
     if settings.embedding_cache_size == 0:
         return base
     return CachedEmbedder(base, size=settings.embedding_cache_size, ttl=settings.embedding_cache_ttl)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
+from omnimemory.budget import DailyTokens
 from omnimemory.core.errors import (
     InvalidModelOutput,
     LedgerUnavailable,
@@ -23,8 +24,10 @@ from omnimemory.core.errors import (
 )
 from omnimemory.core.schemas import Task, TaskKind
 from omnimemory.core.settings import Settings
+from omnimemory.ingest import trace_of
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Spent
+from omnimemory.metrics import SILENT, Observer, Outcome
 from omnimemory.models.base import Usage
 from omnimemory.signals import Doorbell, Outage, Signal, forever, outlasting
 
@@ -46,8 +49,16 @@ class Worker:
     """
 
     def __init__(
-        self, ledger: Ledger, work: Mapping[TaskKind, Work], *, settings: Settings, changed: Signal
+        self,
+        ledger: Ledger,
+        work: Mapping[TaskKind, Work],
+        *,
+        settings: Settings,
+        changed: Signal,
+        observer: Observer = SILENT,
     ) -> None:
+        self._tokens = DailyTokens(ledger, settings.daily_token_cap)
+        self._observer = observer
         self._ledger = ledger
         self._work = work
         self._settings = settings
@@ -73,6 +84,9 @@ class Worker:
 
     async def _start_some(self, group: asyncio.TaskGroup) -> None:
         self._bell.quiet()
+        if (until := await self._tokens.spent_until()) is not None:
+            await self._bell.wait(until)
+            return
         for task in await self._claim():
             self._running[task.task_id] = group.create_task(self._do(task))
         await asyncio.sleep(0)  # what was claimed reads its turns before we ask for more
@@ -92,10 +106,12 @@ class Worker:
     async def _do(self, task: Task) -> None:
         usage = Usage()
         try:
-            async with asyncio.timeout(self._settings.task_timeout):
-                result = await self._work[task.kind](task, usage)
-            if result is not None:
-                await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
+            with self._observer.operation(f"task.{task.kind}", parent=trace_of(task)):
+                async with asyncio.timeout(self._settings.task_timeout):
+                    result = await self._work[task.kind](task, usage)
+                if result is not None:
+                    await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
+            self._tell(task, "done")
             self._outage.end()
         except (OmniMemoryError, TimeoutError) as exc:
             await self._failed(task, exc, usage)
@@ -123,10 +139,16 @@ class Worker:
             await outlasting(self._outage, write_down)
         except VersionConflict:
             logger.info("task %s has been taken over by another worker, or was done", task.task_id)
+            self._tell(task, "taken_over")
         else:
             level = logging.DEBUG if isinstance(error, _OUTAGES) else logging.WARNING
             what = "parked" if delay is None else f"tried again in {delay:.1f} s"
+            self._tell(task, "parked" if delay is None else "retried")
             logger.log(level, "task %s, attempt %d: %s; %s", task.task_id, task.attempts, text, what)
+
+    def _tell(self, task: Task, outcome: Outcome) -> None:
+        age = (datetime.now(UTC) - task.created_at).total_seconds()
+        self._observer.attempted(task.kind, outcome, age=max(0.0, age))
 
     def _delay(self, attempts: int, error: Exception) -> float | None:
         """Seconds until the next attempt; None where there shall be none.

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from omnimemory.agents.fields import Output
+from omnimemory.metrics import SILENT, Observer
 from omnimemory.models.base import ChatModel, Prompt, Usage
+from omnimemory.models.observed import ObservedChatModel
 from omnimemory.models.retrying import Retries
 from omnimemory.models.structured import ask, write
 
@@ -21,6 +23,7 @@ class Asker:
     model: ChatModel
     max_tokens: int
     retries: Retries
+    observer: Observer = SILENT
 
     async def ask(
         self,
@@ -32,7 +35,7 @@ class Asker:
         check: Callable[[T], str | None] | None = None,
     ) -> T:
         return await ask(
-            self.model,
+            ObservedChatModel(self.model, agent, self.observer),
             prompt,
             output,
             agent=agent,
@@ -44,7 +47,12 @@ class Asker:
 
     async def write(self, prompt: Prompt, *, agent: str, usage: Usage) -> str:
         return await write(
-            self.model, prompt, agent=agent, usage=usage, max_tokens=self.max_tokens, retries=self.retries
+            ObservedChatModel(self.model, agent, self.observer),
+            prompt,
+            agent=agent,
+            usage=usage,
+            max_tokens=self.max_tokens,
+            retries=self.retries,
         )
 
 

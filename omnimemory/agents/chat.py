@@ -11,6 +11,7 @@ from omnimemory.agents.asking import Asker
 from omnimemory.agents.transcript import Transcript
 from omnimemory.core.proposals import Draft, Resolution, Summary
 from omnimemory.core.schemas import Link, Memory, NoteSections, ScoredMemory
+from omnimemory.metrics import SILENT, Observer
 from omnimemory.models.base import ChatModel, Usage
 from omnimemory.models.retrying import Retries
 
@@ -33,8 +34,9 @@ class ModelAgents:
         max_tokens: int = 3000,
         retries: Retries = Retries(),  # noqa: B008  # frozen
         clock: Callable[[], datetime] = _now,
+        observer: Observer = SILENT,
     ) -> None:
-        self._asker = Asker(model, max_tokens, retries)
+        self._asker = Asker(model, max_tokens, retries, observer)
         self._clock = clock
 
     @property

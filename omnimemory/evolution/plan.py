@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -20,6 +21,11 @@ class Plan(Frozen):
     created: tuple[Memory, ...] = ()
     changed: tuple[Memory, ...] = ()
     decisions: tuple[Decision, ...] = ()
+
+    @property
+    def operations(self) -> Counter[str]:
+        """How often each operation is applied."""
+        return Counter(decision.operation.value for decision in self.decisions)
 
 
 def store_new(

@@ -17,6 +17,7 @@ from omnimemory.core.settings import Settings
 from omnimemory.core.speakers import name_words, without_names
 from omnimemory.core.text import ANALYSER, normalised, query_tokens, tokens
 from omnimemory.ledger.ledger import Ledger
+from omnimemory.metrics import SILENT, Observer
 from omnimemory.models.base import Embedder, Vectors
 from omnimemory.recall.calibration import Calibrations
 from omnimemory.recall.explain import explanation
@@ -78,7 +79,9 @@ class Recall:
         calibrations: Calibrations,
         *,
         reranker: Reranking | None = None,
+        observer: Observer = SILENT,
     ) -> None:
+        self._observer = observer
         self._ledger = ledger
         self._store = store
         self._embedder = embedder
@@ -120,6 +123,7 @@ class Recall:
         )
         ranked = self._ranked(candidates, query)
         results = await self._results(ranked, query)
+        self._observer.recalled(candidates=len(candidates), results=len(results))
         returned = {result.memory_id for result in results}
         missed = [miss for miss in query.missed if miss[0].candidate.memory_id not in returned]
         return Recalled(memories=tuple(results), near_misses=near_misses(missed, query.measure.match))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from omnimemory.core.errors import ConfigError, DimensionMismatch, InvalidRequest, StoreError
 from omnimemory.core.ids import check_id
 from omnimemory.core.lexical import Frequencies
+from omnimemory.metrics import SILENT, Observer, observed
 from omnimemory.models.base import Vectors
 from omnimemory.stores.checks import (
     check_filter,
@@ -44,6 +45,7 @@ class VectorStore(ABC):
     """
 
     provider: ClassVar[str]
+    observer: Observer = SILENT
 
     def __init__(self) -> None:
         self._fingerprints: dict[str, Fingerprint] = {}
@@ -137,6 +139,7 @@ class VectorStore(ABC):
 
     # Writes
 
+    @observed("store.upsert")
     async def upsert(self, app_id: str, records: Sequence[Record]) -> None:
         """Store the records, each replacing the one with its id. Durable on return."""
         fingerprint = await self._known(app_id)
@@ -147,6 +150,7 @@ class VectorStore(ABC):
             check_vectors([record.vector for record in records], fingerprint)
             await self._upsert(app_id, records)
 
+    @observed("store.delete")
     async def delete(self, app_id: str, memory_ids: Sequence[str], *, user_id: str | None = None) -> None:
         """Remove every record of these memories (of this user's only, when given)."""
         ids = known_ids(memory_ids, "memory_ids")
@@ -156,6 +160,7 @@ class VectorStore(ABC):
 
     # Reads
 
+    @observed("store.get")
     async def get(
         self, app_id: str, memory_ids: Sequence[str], *, user_id: str | None = None
     ) -> dict[str, Stored]:
@@ -167,6 +172,7 @@ class VectorStore(ABC):
         found = await self._get(app_id, ids)
         return {head.memory_id: head for head in found if user_id is None or head.user_id == user_id}
 
+    @observed("store.dense")
     async def dense(self, app_id: str, vector: Vectors, where: Filter, *, limit: int) -> list[Hit]:
         """The nearest records by cosine (-1..1), best first; equal scores by record id."""
         fingerprint = await self._checked_search(app_id, where, limit)
@@ -175,6 +181,7 @@ class VectorStore(ABC):
         check_vectors([vector], fingerprint)
         return _ranked(await self._dense(app_id, vector, where, limit=limit), limit)
 
+    @observed("store.lexical")
     async def lexical(self, app_id: str, tokens: Sequence[str], where: Filter, *, limit: int) -> list[Hit]:
         """The best records by BM25 (> 0), best first; equal scores by record id.
 
@@ -187,6 +194,7 @@ class VectorStore(ABC):
         hits = await self._lexical(app_id, distinct, where, limit=limit)
         return _ranked([hit for hit in hits if hit.score > 0], limit)
 
+    @observed("store.frequencies")
     async def frequencies(
         self, app_id: str, tokens: Sequence[str], *, user_id: str | None = None
     ) -> Frequencies:
@@ -197,6 +205,7 @@ class VectorStore(ABC):
             return Frequencies()
         return await self._frequencies(app_id, distinct, user_id=user_id)
 
+    @observed("store.similarities")
     async def similarities(self, app_id: str, vector: Vectors, record_ids: Sequence[str]) -> dict[str, float]:
         """The exact cosine of each record that exists, by record id."""
         fingerprint = await self._known(app_id)
@@ -206,6 +215,7 @@ class VectorStore(ABC):
         check_vectors([vector], fingerprint)
         return await self._similarities(app_id, vector, ids)
 
+    @observed("store.scan")
     async def scan(self, app_id: str, where: Filter, *, limit: int, cursor: str | None = None) -> Page:
         """One page in the order of record ids; each record comes once, whatever is written meanwhile."""
         fingerprint = await self._checked_search(app_id, where, limit)
@@ -217,6 +227,7 @@ class VectorStore(ABC):
         following = found[limit].id if len(found) > limit else None
         return Page(records=tuple(found[:limit]), cursor=following)
 
+    @observed("store.count")
     async def count(self, app_id: str, where: Filter) -> int:
         """How many records match, exactly."""
         check_filter(where)

