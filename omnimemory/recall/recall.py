@@ -208,7 +208,7 @@ class Recall:
                 ranked.append(one)
             else:
                 query.miss(one, reason)
-        ranked.sort(key=lambda r: ranking_key(r.composite, r.candidate.evidence_at, r.candidate.memory_id))
+        ranked.sort(key=_place)
         return ranked
 
     async def _results(self, ranked: Sequence[Ranked], query: _Query) -> list[ScoredMemory]:
@@ -271,7 +271,7 @@ class Recall:
     async def _with_a_note(
         self, best: list[tuple[Ranked, Memory]], ranked: Sequence[Ranked], query: _Query
     ) -> list[tuple[Ranked, Memory]]:
-        """The best note in the last place when it covers the query and no note is among the best."""
+        """With the best note instead of the last when it covers the query and no note is among the best."""
         wanted = query.request.n_results
         unrestricted = query.request.kinds == frozenset(MemoryKind) and wanted > 1
         if not unrestricted or any(m.kind is MemoryKind.NOTE for _, m in best):
@@ -281,7 +281,7 @@ class Recall:
         if covering is None:
             return best
         for memory in (await self._read([covering], query)).values():
-            best = [*best[: wanted - 1], (covering, memory)]
+            best = sorted([*best[: wanted - 1], (covering, memory)], key=lambda pair: _place(pair[0]))
         return best
 
     async def _read(self, ranked: Sequence[Ranked], query: _Query) -> dict[str, Memory]:
@@ -333,6 +333,10 @@ async def _distinct(search: Callable[[int], Awaitable[list[Hit]]]) -> list[Hit]:
 
 def _full(wanted: int) -> str:
     return f"better ones fill the {wanted} places"
+
+
+def _place(ranked: Ranked) -> tuple[float, float, str]:
+    return ranking_key(ranked.composite, ranked.candidate.evidence_at, ranked.candidate.memory_id)
 
 
 def _repeats(memory: Memory, statement_id: str | None, turn_ids: Collection[str]) -> bool:
