@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -28,8 +29,11 @@ from tests.contract.servers_qdrant import SimulatedQdrant
 from tests.promises.checks import Acknowledged, nothing_is_lost
 from tests.promises.talk import APP, eventually, said
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-"""pymongo 4.20 leaves a socket to the garbage collector when it cancels a connect of its own monitors."""
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+"""A server that goes away while a driver connects leaves the socket to the garbage collector."""
 
 TIMEOUT = 1.0
 """Seconds the store's calls may take; a caller may be told ``SLACK`` later on a busy machine."""
@@ -152,6 +156,13 @@ async def nothing_waits(sdk: OmniMemorySDK) -> bool:
 
 def outages(caplog: pytest.LogCaptureFixture, who: str) -> int:
     return [record.getMessage().startswith(f"{who}: waiting") for record in caplog.records].count(True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collected() -> Iterator[None]:
+    """Those sockets are collected here, not in the tests of another file."""
+    yield
+    gc.collect()
 
 
 @pytest.mark.parametrize("seconds", LENGTHS)
