@@ -23,6 +23,7 @@ from omnimemory.core.lexical import term_id
 from omnimemory.models.base import Vectors
 from omnimemory.recall.recall import DISTINCT
 from omnimemory.stores.base import VectorStore
+from omnimemory.stores.qdrant_payload import HIT_FIELDS
 from omnimemory.stores.records import Filter
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def qdrant_local(folder: Path) -> AsyncIterator[Searches]:
             query=nearest,
             filter=points.to_filter(where),
             params=params,
-            with_payload=points.HEAD_FIELDS,
+            with_payload=HIT_FIELDS,
         )
         return len(shard.query(request))
 
@@ -103,7 +104,7 @@ async def qdrant_remote(url: str) -> AsyncIterator[Searches]:
             using=using,
             query_filter=points.to_filter(where),
             limit=DISTINCT,
-            with_payload=points.HIT_FIELDS,
+            with_payload=HIT_FIELDS,
         )
         return len(found.points)
 

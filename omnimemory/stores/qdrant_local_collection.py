@@ -89,12 +89,7 @@ class Collection:
 
     def by_user(self, records: Sequence[Record]) -> Mapping[int, Sequence[Record]]:
         """The records by the shard they belong to."""
-        if not self.is_split:
-            return {0: records}
-        placed: defaultdict[int, list[Record]] = defaultdict(list)
-        for record in records:
-            placed[bucket_of(record.user_id)].append(record)
-        return placed
+        return _by_bucket(records) if self.is_split else {0: records}
 
     def by_id(self, record_ids: Sequence[str]) -> Mapping[int, Sequence[str]]:
         """The ids by the shards to ask: the one that is known to hold it, else every one."""
@@ -178,10 +173,7 @@ class _Split:
     def put(self, records: Sequence[Record]) -> None:
         """What was just written to the whole; before the copying begins it is still to be copied."""
         if self._copying:
-            placed: defaultdict[int, list[Record]] = defaultdict(list)
-            for record in records:
-                placed[bucket_of(record.user_id)].append(record)
-            for number, own in placed.items():
+            for number, own in _by_bucket(records).items():
                 self.parts[number].put(own)
 
     def delete(self, memory_ids: Sequence[str], *, user_id: str | None) -> None:
@@ -223,6 +215,14 @@ class _Split:
         for number, points in placed.items():
             self.parts[number].put_points(points)
         return following
+
+
+def _by_bucket(records: Sequence[Record]) -> Mapping[int, Sequence[Record]]:
+    """The records by the part their users belong to."""
+    placed: defaultdict[int, list[Record]] = defaultdict(list)
+    for record in records:
+        placed[bucket_of(record.user_id)].append(record)
+    return placed
 
 
 def held(sizes: Sequence[int], rarities: Sequence[Mapping[int, float]]) -> dict[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -12,12 +11,11 @@ import qdrant_edge as qe
 
 from omnimemory.core.lexical import term_id
 from omnimemory.core.schemas import Status
+from omnimemory.stores.qdrant_payload import payload_of, stored_of
 from omnimemory.stores.records import Filter, Fingerprint, Hit, Record, RecordKind, Stored
 
 MEANING = "meaning"
 WORDS = "words"
-HEAD_FIELDS = ["memory_id", "kind", "statement_id", "version", "evidence_at", "importance", "substance"]
-STORED_FIELDS = ["memory_id", "kind", "user_id", "version", "status", "document"]
 
 
 def shard_config(fingerprint: Fingerprint) -> qe.EdgeConfig:
@@ -45,30 +43,7 @@ def to_point(record: Record) -> qe.Point:
     vector: dict[str, Any] = {MEANING: record.vector.tolist()}
     if terms := record.words:
         vector[WORDS] = qe.SparseVector(list(terms), list(terms.values()))
-    payload: dict[str, Any] = {
-        "memory_id": record.memory_id,
-        "kind": record.kind.value,
-        "user_id": record.user_id,
-        "version": record.version,
-        "status": record.status.value,
-        "occurred_at": record.occurred_at,
-        "created_at": record.created_at,
-        "evidence_at": record.evidence_at,
-        "document": record.document,
-    }
-    if record.ended_at < math.inf:  # JSON knows no infinity
-        payload["ended_at"] = record.ended_at
-    if record.importance:
-        payload["importance"] = record.importance
-    if record.substance != 1.0:
-        payload["substance"] = record.substance
-    if record.session_id is not None:
-        payload["session_id"] = record.session_id
-    if record.statement_id is not None:
-        payload["statement_id"] = record.statement_id
-    if record.facets:
-        payload["facets"] = list(record.facets)
-    return qe.Point(record.id, vector, payload)
+    return qe.Point(record.id, vector, payload_of(record))
 
 
 def query_words(tokens: Sequence[str]) -> qe.SparseVector:
@@ -152,16 +127,7 @@ def to_head(point: qe.Record) -> Head:
 
 
 def to_stored(point: qe.Record) -> Stored:
-    payload = point.payload or {}
-    return Stored(
-        id=str(point.id),
-        memory_id=payload["memory_id"],
-        kind=RecordKind(payload["kind"]),
-        user_id=payload["user_id"],
-        version=payload["version"],
-        status=Status(payload["status"]),
-        document=payload["document"],
-    )
+    return stored_of(point.id, point.payload)
 
 
 @lru_cache(maxsize=1024)

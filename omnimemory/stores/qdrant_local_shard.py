@@ -15,9 +15,7 @@ import qdrant_edge as qe
 from omnimemory.core.schemas import Status
 from omnimemory.models.base import Vectors
 from omnimemory.stores.qdrant_local_points import (
-    HEAD_FIELDS,
     MEANING,
-    STORED_FIELDS,
     WORDS,
     Head,
     head_of,
@@ -33,6 +31,7 @@ from omnimemory.stores.qdrant_local_points import (
     weight_of,
     with_words,
 )
+from omnimemory.stores.qdrant_payload import HIT_FIELDS, STORED_FIELDS
 from omnimemory.stores.records import Filter, Fingerprint, Hit, Record, RecordKind, Stored
 
 FLUSH_EVERY = 512
@@ -40,6 +39,7 @@ FLUSH_EVERY = 512
 where 4,096 records take 55 ms."""
 _TIES = 2048
 _NARROWED = 256
+_WORDED = 4096
 
 
 class Shard:
@@ -147,6 +147,8 @@ class Shard:
     def worded(self, user_id: str | None) -> int:
         """How many records (of the user's) have words at all: what their rarity is counted among."""
         if user_id not in self._worded:
+            if len(self._worded) >= _WORDED:
+                self._worded.clear()
             request = qe.CountRequest(exact=True, filter=with_words(user_id))
             self._worded[user_id] = self.edge.count(request)
         return self._worded[user_id]
@@ -225,7 +227,7 @@ class Shard:
         missing: list[int | UUID | str] = [UUID(int=point_id) for point_id in ids if point_id not in kept]
         if not missing:
             return kept
-        read = {id_of(point): to_head(point) for point in self.edge.retrieve(missing, HEAD_FIELDS, False)}
+        read = {id_of(point): to_head(point) for point in self.edge.retrieve(missing, HIT_FIELDS, False)}
         found = {point_id: kept[point_id] for point_id in ids if point_id in kept} | read
         self._keep(read)
         return found

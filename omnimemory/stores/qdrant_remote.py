@@ -21,6 +21,7 @@ from omnimemory.core.ids import collection_name
 from omnimemory.core.lexical import Frequencies, idf, term_id
 from omnimemory.models.base import Vectors
 from omnimemory.stores.base import VectorStore
+from omnimemory.stores.qdrant_payload import HIT_FIELDS, STORED_FIELDS
 from omnimemory.stores.qdrant_remote_connection import Address, CollectionExists, CollectionGone, Connection
 from omnimemory.stores.qdrant_remote_counts import Counts
 from omnimemory.stores.qdrant_remote_layout import (
@@ -32,8 +33,6 @@ from omnimemory.stores.qdrant_remote_layout import (
     sparse_config,
 )
 from omnimemory.stores.qdrant_remote_points import (
-    HIT_FIELDS,
-    STORED_FIELDS,
     batches,
     of_memories,
     of_records,

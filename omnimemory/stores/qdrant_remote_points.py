@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,11 +9,9 @@ from typing import Any
 from qdrant_client import models
 
 from omnimemory.core.schemas import Status
+from omnimemory.stores.qdrant_payload import payload_of, stored_of
 from omnimemory.stores.qdrant_remote_layout import MEANING, TERMS, WORDS
 from omnimemory.stores.records import Filter, Hit, Record, RecordKind, Stored
-
-HIT_FIELDS = ["memory_id", "kind", "statement_id", "version", "evidence_at", "importance", "substance"]
-STORED_FIELDS = ["memory_id", "kind", "user_id", "version", "status", "document"]
 
 _MOST_POINTS = 256
 _MOST_BYTES = 4_000_000
@@ -39,32 +36,10 @@ def batches(records: Sequence[Record]) -> Iterator[list[models.PointStruct]]:
 
 def _to_point(record: Record) -> models.PointStruct:
     vector: dict[str, Any] = {MEANING: record.vector.tolist()}
-    payload: dict[str, Any] = {
-        "memory_id": record.memory_id,
-        "kind": record.kind.value,
-        "user_id": record.user_id,
-        "version": record.version,
-        "status": record.status.value,
-        "occurred_at": record.occurred_at,
-        "created_at": record.created_at,
-        "evidence_at": record.evidence_at,
-        "document": record.document,
-    }
+    payload = payload_of(record)
     if words := record.words:
         vector[WORDS] = sparse(words)
         payload[TERMS] = list(words)
-    if record.ended_at < math.inf:  # JSON knows no infinity
-        payload["ended_at"] = record.ended_at
-    if record.importance:
-        payload["importance"] = record.importance
-    if record.substance != 1.0:
-        payload["substance"] = record.substance
-    if record.session_id is not None:
-        payload["session_id"] = record.session_id
-    if record.statement_id is not None:
-        payload["statement_id"] = record.statement_id
-    if record.facets:
-        payload["facets"] = list(record.facets)
     return models.PointStruct(id=record.id, vector=vector, payload=payload)
 
 
@@ -88,16 +63,7 @@ def to_hit(point: models.Record | models.ScoredPoint, score: float) -> Hit:
 
 
 def to_stored(point: models.Record) -> Stored:
-    payload = point.payload or {}
-    return Stored(
-        id=str(point.id),
-        memory_id=payload["memory_id"],
-        kind=RecordKind(payload["kind"]),
-        user_id=payload["user_id"],
-        version=payload["version"],
-        status=Status(payload["status"]),
-        document=payload["document"],
-    )
+    return stored_of(point.id, point.payload)
 
 
 @lru_cache(maxsize=1024)
