@@ -139,11 +139,8 @@ def ledger_from(settings: Settings) -> Ledger:
     Raises:
         ConfigError: the URL cannot be read, or the home folder cannot be made.
     """
-    url = settings.ledger_url
-    if url is None and settings.provider == "postgresql":
-        url = _revealed(settings.postgres_uri)
     return Ledger(
-        url or file_url(_folder(settings.home) / "ledger.db"),
+        settings.ledger_place or file_url(_folder(settings.home) / "ledger.db"),
         synchronous=settings.ledger_synchronous,
         connections=settings.ledger_max_connections,
     )

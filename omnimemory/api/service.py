@@ -83,8 +83,7 @@ def require_shareable(settings: Settings, *, workers: int) -> None:
         ConfigError: they may not; the message names the settings to change.
     """
     wrong = []
-    beside = settings.ledger_url is None and settings.provider == "postgresql"
-    if not beside and not str(settings.ledger_url).startswith(("postgresql", "postgres")):
+    if not str(settings.ledger_place).startswith("postgres"):
         wrong.append("OMNIMEMORY_LEDGER_URL to a postgresql:// URL (the ledger is a SQLite file)")
     if settings.provider.endswith("-local"):
         wrong.append(f"OMNI_MEMORY_PROVIDER to a server such as qdrant-remote (now {settings.provider})")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omnimemory.cli.options import Home, Json
+from omnimemory.cli.options import Home, Json, settings_of
 
 if TYPE_CHECKING:
     from omnimemory.attach.place import Place
@@ -107,6 +107,5 @@ def _show(line: str) -> None:
 
 def _place(home: Path | None) -> Place:
     from omnimemory.attach.place import Place
-    from omnimemory.core.settings import Settings
 
-    return Place(Settings.load({} if home is None else {"home": home}).home)
+    return Place(settings_of(home).home)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omnimemory.cli.options import Home, Json
+from omnimemory.cli.options import Home, Json, settings_of
 
 if TYPE_CHECKING:
     from omnimemory.sdk import OmniMemorySDK
@@ -59,9 +59,8 @@ def info(as_json: Json = False, home: Home = None) -> None:
 
     from omnimemory.attach.place import Place
     from omnimemory.cli.output import print_document
-    from omnimemory.core.settings import Settings
 
-    settings = Settings.load({} if home is None else {"home": home})
+    settings = settings_of(home)
     daemon = Place(settings.home).running()
     found: dict[str, object] = {
         "version": version("omnimemory"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from omnimemory.cli.options import Home, Json, Yes
+from omnimemory.cli.options import Home, Json, Yes, settings_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,11 +93,10 @@ def revoke(
 
 def _with_ledger(home: Path | None, work: Callable[[Ledger], Awaitable[T]]) -> T:
     """Keys are the ledger's alone, so a server or a daemon that runs is no hindrance."""
-    from omnimemory.core.settings import Settings
     from omnimemory.wiring import ledger_from
 
     async def run() -> T:
-        async with ledger_from(Settings.load({} if home is None else {"home": home})) as ledger:
+        async with ledger_from(settings_of(home)) as ledger:
             return await work(ledger)
 
     return asyncio.run(run())

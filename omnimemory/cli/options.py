@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from omnimemory.core.settings import Settings
 
 Home = Annotated[
     Path | None,
@@ -54,3 +57,10 @@ Wait = Annotated[
 ]
 Timeout = Annotated[float, typer.Option(min=0, help="Longest wait, in seconds.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
+
+
+def settings_of(home: Path | None) -> Settings:
+    """The settings, with ``--home`` before what they say."""
+    from omnimemory.core.settings import Settings
+
+    return Settings.load({} if home is None else {"home": home})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omnimemory.cli.options import Home, Json
+from omnimemory.cli.options import Home, Json, settings_of
 
 if TYPE_CHECKING:
     from omnimemory.core.settings import Settings
@@ -42,11 +42,9 @@ def rebuild(
     where it was.
     """
     from omnimemory.core.errors import InvalidRequest
-    from omnimemory.core.settings import Settings
 
-    given: dict[str, object] = {} if home is None else {"home": home}
     if to is not None:
-        _move(Settings.load(given), given, to=to, app_id=app_id, switch=switch, as_json=as_json)
+        _move(home, to=to, app_id=app_id, switch=switch, as_json=as_json)
     elif switch:
         raise InvalidRequest("--switch goes with --to PROVIDER")
     else:
@@ -55,7 +53,7 @@ def rebuild(
 
 def _rebuild_in_place(home: Path | None, *, app_id: str | None, as_json: bool) -> None:
     from omnimemory.cli.connect import connect
-    from omnimemory.cli.output import bars, console, print_json
+    from omnimemory.cli.output import bars, console, print_document
     from omnimemory.ops.rebuild import rebuild as rebuild_store
 
     async def run(on_progress: Callable[[int, int], None]) -> int:
@@ -65,37 +63,27 @@ def _rebuild_in_place(home: Path | None, *, app_id: str | None, as_json: bool) -
     with bars(console(errors=True)) as progress:
         bar = progress.add_task("Rebuilding", total=None)
         count = asyncio.run(run(lambda done, total: progress.update(bar, completed=done, total=total)))
-    if as_json:
-        print_json({"rebuilt": count})
-    else:
-        console().print(f"{count} {'memory' if count == 1 else 'memories'} rebuilt.")
+    text = f"{count} {'memory' if count == 1 else 'memories'} rebuilt."
+    print_document({"rebuilt": count}, text, as_json=as_json)
 
 
-def _move(
-    settings: Settings,
-    given: dict[str, object],
-    *,
-    to: str,
-    app_id: str | None,
-    switch: bool,
-    as_json: bool,
-) -> None:
+def _move(home: Path | None, *, to: str, app_id: str | None, switch: bool, as_json: bool) -> None:
     from omnimemory.cli.filling import fill_store, summary
-    from omnimemory.cli.output import console, print_json
+    from omnimemory.cli.output import print_document
 
-    provider = _provider(to)
+    settings, provider = settings_of(home), _provider(to)
     if switch:
         _check_switch(app_id)
     filled = fill_store(settings, provider, app_id=app_id, replace=provider != settings.provider)
     changes = _changes(settings, provider)
     if switch:
-        _write(changes, given)
-    if as_json:
-        apps = [app.model_dump() for app in filled]
-        print_json({"provider": provider, "apps": apps, "settings": changes, "switched": switch})
-        return
-    console().print(summary(filled, provider), soft_wrap=True)
-    console().print(_what_to_do(changes, switched=switch, app_id=app_id), soft_wrap=True)
+        _write(changes, home)
+    apps = [app.model_dump() for app in filled]
+    print_document(
+        {"provider": provider, "apps": apps, "settings": changes, "switched": switch},
+        f"{summary(filled, provider)}\n{_what_to_do(changes, switched=switch, app_id=app_id)}",
+        as_json=as_json,
+    )
 
 
 def _provider(name: str) -> str:
@@ -125,22 +113,21 @@ def _changes(settings: Settings, provider: str) -> dict[str, str]:
     if provider == settings.provider:
         return {}
     changes = {_PROVIDER: provider}
-    if settings.ledger_url is None and settings.provider == "postgresql":
-        changes[_LEDGER_URL] = "${POSTGRES_URI}"
-    elif settings.ledger_url is None and provider == "postgresql":  # which else would have its own
-        changes[_LEDGER_URL] = str(file_url(settings.home.absolute() / "ledger.db"))
+    here, there = settings.ledger_place, settings.model_copy(update={"provider": provider}).ledger_place
+    if here != there:  # the other provider would look for it elsewhere
+        own_file = file_url(settings.home.absolute() / "ledger.db")
+        changes[_LEDGER_URL] = str(own_file) if here is None else "${POSTGRES_URI}"
     return changes
 
 
-def _write(changes: dict[str, str], given: dict[str, object]) -> None:
+def _write(changes: dict[str, str], home: Path | None) -> None:
     from dotenv import set_key
 
     from omnimemory.core.errors import ConfigError
-    from omnimemory.core.settings import Settings
 
     for name, value in changes.items():
         set_key(_DOTENV, name, value, quote_mode="auto", follow_symlinks=True)
-    now = Settings.load(given)
+    now = settings_of(home)
     if _PROVIDER in changes and now.provider != changes[_PROVIDER]:
         raise ConfigError(
             f".env now says {_PROVIDER}={changes[_PROVIDER]}, but the environment says {now.provider}, "

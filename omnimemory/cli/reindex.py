@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from omnimemory.cli.options import Home, Json
+from omnimemory.cli.options import Home, Json, settings_of
 
 
 def reindex(
@@ -22,12 +22,9 @@ def reindex(
     was. At the end all of it is compared with the ledger.
     """
     from omnimemory.cli.filling import fill_store, summary
-    from omnimemory.cli.output import console, print_json
-    from omnimemory.core.settings import Settings
+    from omnimemory.cli.output import print_document
 
-    settings = Settings.load({} if home is None else {"home": home})
+    settings = settings_of(home)
     filled = fill_store(settings, settings.provider, app_id=app_id, replace=True)
-    if as_json:
-        print_json({"provider": settings.provider, "apps": [app.model_dump() for app in filled]})
-    else:
-        console().print(summary(filled, settings.provider), soft_wrap=True)
+    document = {"provider": settings.provider, "apps": [app.model_dump() for app in filled]}
+    print_document(document, summary(filled, settings.provider), as_json=as_json)

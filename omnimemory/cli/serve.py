@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from omnimemory.cli.options import Home
+from omnimemory.cli.options import Home, settings_of
 
 
 def serve(
@@ -24,9 +24,8 @@ def serve(
 ) -> None:
     """Serve the REST API until stopped."""
     from omnimemory.core.errors import ConfigError, InvalidRequest
-    from omnimemory.core.settings import Settings
 
-    settings = Settings.load({} if home is None else {"home": home})
+    settings = settings_of(home)
     if home is not None and (workers or settings.api_workers) > 1:
         raise InvalidRequest("several workers read their own settings; set OMNIMEMORY_HOME, not --home")
     try:

@@ -308,6 +308,13 @@ class Settings(BaseSettings):
             raise ConfigError(_explain(exc)) from exc
 
     @property
+    def ledger_place(self) -> str | None:
+        """The ledger's URL, which for a ``postgresql`` store is the store's; None: a file in ``home``."""
+        if self.ledger_url is None and self.provider == "postgresql" and self.postgres_uri is not None:
+            return self.postgres_uri.get_secret_value()
+        return self.ledger_url
+
+    @property
     def scoring(self) -> ScoringWeights:
         return ScoringWeights(
             recency_weight=self.recency_weight,
