@@ -75,8 +75,7 @@ def add_memory(
 
     async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
         accepted = await sdk.add_agent_memory(request, infer=infer, idempotency_key=idempotency_key)
-        task = await awaited(sdk, accepted["task_id"], app_id, wait=wait, timeout=timeout)
-        return accepted, task
+        return accepted, await awaited(sdk, accepted["task_id"], app_id, wait=wait, timeout=timeout)
 
     report_accepted(*using(home, work), as_json=as_json)
 
@@ -102,8 +101,7 @@ def summarize(
     """Summarise a conversation. Nothing is stored."""
     from omnimemory.cli.connect import awaited, using
     from omnimemory.cli.messages import given_text_or_messages
-    from omnimemory.cli.output import print_document
-    from omnimemory.cli.tasks import fail_if_parked, sentence
+    from omnimemory.cli.tasks import report
     from omnimemory.core.display import plain
     from omnimemory.core.errors import InvalidRequest
     from omnimemory.core.schemas import ConversationSummaryRequest
@@ -121,19 +119,16 @@ def summarize(
 
     async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
         answer = await sdk.summarize_conversation(request)
-        if "task_id" not in answer:
-            return answer, None
-        return answer, await awaited(sdk, answer["task_id"], app_id, wait=wait, timeout=timeout)
+        return answer, await awaited(sdk, answer.get("task_id"), app_id, wait=wait, timeout=timeout)
 
     answer, task = using(home, work)
-    if task is not None:
-        print_document(answer | {"task": task.to_dict()}, sentence(task), as_json=as_json)
-        fail_if_parked(task)
-    elif "content" in answer:
-        print_document(answer, plain(str(answer["content"])), as_json=as_json)
+    if "content" in answer:
+        lines = [plain(str(answer["content"]))]
+    elif task is None:
+        lines = [f"Task {answer['task_id']} posts the summary when it is ready."]
     else:
-        text = f"Task {answer['task_id']} posts the summary when it is ready."
-        print_document(answer, text, as_json=as_json)
+        lines = []
+    report(answer, lines, task, as_json=as_json)
 
 
 @app.command()

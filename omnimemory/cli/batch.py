@@ -50,8 +50,7 @@ def add(
     """Add messages to the session's batch. They are on disk, and can be recalled, when this returns."""
     from omnimemory.cli.connect import awaited, using
     from omnimemory.cli.messages import given_messages, metadata_of
-    from omnimemory.cli.output import print_document
-    from omnimemory.cli.tasks import fail_if_parked, sentence
+    from omnimemory.cli.tasks import report
     from omnimemory.core.schemas import UserMessages
 
     given = UserMessages(
@@ -64,17 +63,11 @@ def add(
 
     async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
         batched = await sdk.ingest(given)
-        task_id = batched["task_id"]
-        if task_id is None:
-            return batched, None
-        return batched, await awaited(sdk, task_id, app_id, wait=wait, timeout=timeout)
+        return batched, await awaited(sdk, batched["task_id"], app_id, wait=wait, timeout=timeout)
 
     batched, task = using(home, work)
     said = f"{batched['status']}: {batched['pending_messages']} of {batched['batch_size']} messages wait"
-    document = dict(batched) if task is None else batched | {"task": task.to_dict()}
-    print_document(document, said if task is None else f"{said}\n{sentence(task)}", as_json=as_json)
-    if task is not None:
-        fail_if_parked(task)
+    report(batched, [said], task, as_json=as_json)
 
 
 @app.command()

@@ -71,28 +71,19 @@ def add(
         accepted = await sdk.add_memory(
             given, infer=infer, instructions=instructions, idempotency_key=idempotency_key
         )
-        task_id = accepted["task_id"]
-        if task_id is None:
-            return accepted, None
-        return accepted, await awaited(sdk, task_id, app_id, wait=wait, timeout=timeout)
+        return accepted, await awaited(sdk, accepted["task_id"], app_id, wait=wait, timeout=timeout)
 
     report_accepted(*using(home, work), as_json=as_json)
 
 
 def report_accepted(accepted: Response, task: Task | None, *, as_json: bool) -> None:
     """What was accepted, and what became of it where somebody waited; a parked task is a failure."""
-    from omnimemory.cli.output import print_document
-    from omnimemory.cli.tasks import fail_if_parked, sentence
+    from omnimemory.cli.tasks import report
 
-    document = dict(accepted) if task is None else accepted | {"task": task.to_dict()}
     lines = [str(accepted["message"])]
-    if task is not None:
-        lines.append(sentence(task))
-    elif accepted["task_id"] is not None:
+    if task is None and accepted["task_id"] is not None:
         lines.append(f"Task {accepted['task_id']} goes on in the background.")
-    print_document(document, "\n".join(lines), as_json=as_json)
-    if task is not None:
-        fail_if_parked(task)
+    report(accepted, lines, task, as_json=as_json)
 
 
 def update(

@@ -70,21 +70,22 @@ async def _nothing(engine: Engine) -> None:
 
 async def served_by_daemon(sdk: OmniMemorySDK) -> bool:
     """Whether the work goes on when this process ends."""
-    from omnimemory.attach.remote import RemoteEngine
 
-    async def is_remote(engine: Engine) -> bool:
-        return isinstance(engine, RemoteEngine)
+    async def is_elsewhere(engine: Engine) -> bool:
+        return engine.elsewhere
 
-    return await sdk.run(is_remote)
+    return await sdk.run(is_elsewhere)
 
 
 async def awaited(
-    sdk: OmniMemorySDK, task_id: str, app_id: str, *, wait: bool | None, timeout: float
+    sdk: OmniMemorySDK, task_id: str | None, app_id: str, *, wait: bool | None, timeout: float
 ) -> Task | None:
-    """The task once it is settled; None when nobody waits for it, or no longer.
+    """The task once it is settled; None when there is none, or nobody waits for it, or no longer.
 
     ``wait`` None: only where no daemon does the work.
     """
+    if task_id is None:
+        return None
     if wait is None:
         wait = not await served_by_daemon(sdk)
     if not wait:

@@ -107,12 +107,10 @@ def _document(key: ApiKey) -> dict[str, object]:
 
 
 def _table(keys: list[ApiKey]) -> Table:
-    from rich import box
-    from rich.table import Table
-
+    from omnimemory.cli.output import new_table
     from omnimemory.core.display import one_line
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = new_table()
     for name in ("key", "label", "apps", "users", "rights", "made", "state"):
         table.add_column(name)
     for key in keys:

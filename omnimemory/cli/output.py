@@ -73,12 +73,17 @@ def said_on(memory: Memory) -> str:
     return _NEVER_SAID if moment is None else f"{moment:%Y-%m-%d}"
 
 
-def scores_table(results: Sequence[ScoredMemory], *, parts: bool = True) -> Table:
-    """Recalled memories, best first; with ``parts`` every number that ranked them."""
+def new_table(*, framed: bool = True) -> Table:
+    """An empty table in the look of all our tables; unframed, it has no margin of its own."""
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=framed)
+
+
+def scores_table(results: Sequence[ScoredMemory], *, parts: bool = True) -> Table:
+    """Recalled memories, best first; with ``parts`` every number that ranked them."""
+    table = new_table()
     table.add_column("#", justify="right")
     table.add_column("score", justify="right", style="bold")
     for name in ("relevance", "match", "cosine", "words", "recency", "importance") if parts else ():
@@ -100,10 +105,7 @@ def scores_table(results: Sequence[ScoredMemory], *, parts: bool = True) -> Tabl
 
 def memories_table(memories: Sequence[Memory]) -> Table:
     """A listing: what each memory is, when it was said, and what it says."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table = new_table()
     table.add_column("id", no_wrap=True)
     table.add_column("kind")
     table.add_column("status")
@@ -186,10 +188,7 @@ def explanation_parts(result: ScoredMemory) -> list[Table | Text]:
 
 def near_misses_table(misses: Sequence[NearMiss]) -> Table:
     """What nearly came back, best first, and why it did not."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = new_table(framed=False)
     for name in ("score", "match", "cosine", "words"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("near miss", no_wrap=True)
@@ -230,11 +229,8 @@ def _adding_up(
     title: str, rows: Mapping[str, Mapping[str, JsonValue]], last: str, total: tuple[str, float]
 ) -> Table:
     """A row each, under the union of their names; the column ``last`` ends in the total."""
-    from rich import box
-    from rich.table import Table
-
     names = [name for name in dict.fromkeys(name for row in rows.values() for name in row) if name != last]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = new_table(framed=False)
     table.add_column(title, no_wrap=True)
     for name in (*names, last):
         table.add_column(name, justify="right", no_wrap=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from omnimemory.core.schemas import Task
+    from omnimemory.facade.connection import Response
     from omnimemory.sdk import OmniMemorySDK
 
 app = typer.Typer(no_args_is_help=True)
@@ -89,6 +90,17 @@ def retry(
     fail_if_parked(task)
 
 
+def report(done: Response, lines: list[str], task: Task | None, *, as_json: bool) -> None:
+    """What a command did, and what became of its task where somebody waited; a parked one is a failure."""
+    from omnimemory.cli.output import print_document
+
+    if task is not None:
+        done, lines = done | {"task": task.to_dict()}, [*lines, sentence(task)]
+    print_document(done, "\n".join(lines), as_json=as_json)
+    if task is not None:
+        fail_if_parked(task)
+
+
 def sentence(task: Task) -> str:
     """What became of a task, in a line."""
     from omnimemory.core.display import one_line
@@ -111,12 +123,10 @@ def fail_if_parked(task: Task) -> None:
 
 
 def _table(tasks: list[Task]) -> Table:
-    from rich import box
-    from rich.table import Table
-
+    from omnimemory.cli.output import new_table
     from omnimemory.core.display import one_line, plain
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    table = new_table()
     table.add_column("task", no_wrap=True)
     for name in ("kind", "status", "user"):
         table.add_column(name)

@@ -93,7 +93,7 @@ def test_after_a_kill_the_leftovers_hinder_nobody(shell: Shell) -> None:
     assert shell(*ADD, "-m", "user: I keep bees.").exit_code == 0
     os.kill(pid, signal.SIGKILL)
     while not gone(pid):
-        time.sleep(0.01)
+        time.sleep(0.01)  # until the system has ended the process, which is no child of ours
     assert stored(shell) == {"I keep bees."}
     assert shell("daemon", "status").exit_code == 3
     assert Place(shell.home).state() is None
