@@ -61,6 +61,9 @@ class Engine:
     Every method takes the scope it works in; ids of another scope answer as unknown.
     """
 
+    elsewhere: bool = False
+    """Whether the work runs in another process, and goes on when this one ends."""
+
     def __init__(
         self,
         *,

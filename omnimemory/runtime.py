@@ -84,7 +84,7 @@ class Runtime:
             return future.result()
         except concurrent.futures.CancelledError as exc:
             raise InvalidRequest(_CLOSED_UNDER_WAY) from exc
-        except BaseException:
+        except BaseException:  # KeyboardInterrupt, above all: nobody waits for the call any more
             future.cancel()
             raise
 
@@ -108,7 +108,7 @@ class Runtime:
             return
         try:
             if engine is not None:
-                if drain and not _elsewhere(engine):
+                if drain and not engine.elsewhere:  # a daemon goes on working without us
                     _drain(engine, loop, timeout)
                 _wait(engine.close(), loop, EXIT_SECONDS)
         finally:
@@ -146,13 +146,6 @@ class Runtime:
             return self._engine
         finally:
             self._opening = None
-
-
-def _elsewhere(engine: Engine) -> bool:
-    """Whether it is a daemon's, which goes on working without us."""
-    from omnimemory.attach.remote import RemoteEngine
-
-    return isinstance(engine, RemoteEngine)
 
 
 def _drain(engine: Engine, loop: asyncio.AbstractEventLoop, seconds: float) -> None:

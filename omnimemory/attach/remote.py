@@ -48,6 +48,8 @@ class RemoteEngine:
     A call is cancelled there when it is cancelled here. Closing ends the connection, not the daemon.
     """
 
+    elsewhere = True
+
     def __init__(self, state: DaemonState, token: str) -> None:
         self._state = state
         self._token = token
