@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import re
 
-STORE_PROVIDERS = (
-    "qdrant-local",
-    "qdrant-remote",
-    "chromadb-local",
-    "chromadb-remote",
-    "postgresql",
-    "mongodb",
-)
 _ALIASES = {
     "qdrant": "qdrant-remote",
     "chroma": "chromadb-remote",

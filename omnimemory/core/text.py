@@ -14,7 +14,7 @@ from typing import Protocol
 
 import snowballstemmer  # type: ignore[import-untyped]  # ships no types
 
-from omnimemory.core.function_words import (
+from omnimemory.core.word_lists import (
     FUNCTION_BIGRAMS,
     FUNCTION_WORDS,
     HAN_FUNCTION_CHARACTERS,

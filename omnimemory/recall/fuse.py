@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from omnimemory.core.dates import Days
 from omnimemory.core.scoring import ScoringWeights
-from omnimemory.core.text import normalised
 from omnimemory.recall.legs import Candidate
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +31,8 @@ class Scale:
     """How the candidates of one query are measured; a leg that is None has no values.
 
     The weights of the legs, of ``substance`` and of ``date`` (0 unless the question names days) add
-    up to 1: when a leg has no values (the
-    embedder is down, no word is shared) the other one has both shares.
+    up to 1: when a leg has no values (the embedder is down, no word is shared) the other one has both
+    shares.
     """
 
     dense: Range | None
@@ -97,11 +93,3 @@ def relevance(candidates: Collection[Candidate], weights: ScoringWeights) -> dic
 def ranking_key(composite: float, evidence_at: float, memory_id: str) -> tuple[float, float, str]:
     """Sort key, best first: composite, then the newest evidence, then the id, so that order is total."""
     return (-composite, -evidence_at, memory_id)
-
-
-def collapse(ranked: Iterable[T], *, text: Callable[[T], str]) -> list[T]:
-    """Of results whose texts a reader would call the same, only the first (the best) in order."""
-    seen: dict[str, T] = {}
-    for result in ranked:
-        seen.setdefault(normalised(text(result)), result)
-    return list(seen.values())

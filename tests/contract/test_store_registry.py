@@ -7,9 +7,18 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from omnimemory.core.errors import ConfigError
-from omnimemory.core.providers import STORE_PROVIDERS, canonical_provider
+from omnimemory.core.providers import canonical_provider
 from omnimemory.stores import registry
 from omnimemory.stores.qdrant_local import QdrantLocalStore
+
+SHIPPED = (
+    "qdrant-local",
+    "qdrant-remote",
+    "chromadb-local",
+    "chromadb-remote",
+    "postgresql",
+    "mongodb",
+)
 
 
 @pytest.mark.parametrize("name", ["qdrant-local", "Qdrant_Local", " qdrant-local "])
@@ -19,7 +28,7 @@ def test_the_default_provider_is_found_however_it_is_typed(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [*STORE_PROVIDERS, "qdrant", "chroma", "chromadb", "pgvector", "postgres", "mongo", "mongodb-remote"],
+    [*SHIPPED, "qdrant", "chroma", "chromadb", "pgvector", "postgres", "mongo", "mongodb-remote"],
 )
 def test_every_published_name_is_a_store_that_calls_itself_so(name: str) -> None:
     assert registry.store_class(name).provider == canonical_provider(name)
@@ -66,7 +75,7 @@ def _third_party(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
 def test_a_third_party_store_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     _third_party(monkeypatch, "omnimemory.stores.qdrant_local:QdrantLocalStore")
     assert registry.store_class("shelf") is QdrantLocalStore
-    assert registry.available_providers() == (*STORE_PROVIDERS, "shelf")
+    assert registry.available_providers() == (*SHIPPED, "shelf")
 
 
 @pytest.mark.parametrize("target", ["no_such_package:Store", "omnimemory.stores.base:Nothing", "json:dumps"])

@@ -20,7 +20,7 @@ from omnimemory.recall.floor import (
     information_of,
     shipped_calibration,
 )
-from omnimemory.recall.fuse import collapse, ranking_key, relevance, scale_of
+from omnimemory.recall.fuse import ranking_key, relevance, scale_of
 from omnimemory.recall.legs import Candidate, Leg, complete, merge, without_similarity
 from omnimemory.recall.misses import Ranked, near_misses
 from omnimemory.recall.pack import ECHO_MARK, is_echo, pack, strip_echo
@@ -207,10 +207,6 @@ class TestRelevance:
             ranking_key(0.5, 1.0, "a"),
         ]
         assert [memory_id for *_, memory_id in sorted(keys)] == ["d", "c", "a", "b"]
-
-    def test_results_that_read_the_same_collapse_to_the_best(self) -> None:
-        ranked = ["I like tea.", "I like coffee", "i LIKE  tea"]
-        assert collapse(ranked, text=str) == ["I like tea.", "I like coffee"]
 
 
 class TestMatch:
