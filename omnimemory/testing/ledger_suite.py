@@ -7,8 +7,6 @@ The tests are async; run them with pytest-asyncio in auto mode.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +24,7 @@ from omnimemory.core.schemas import (
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import NewTurn
 from omnimemory.testing.ledger_item_suite import LedgerItemSuite
+from omnimemory.testing.ledger_lifetime_suite import LedgerLifetimeSuite
 from omnimemory.testing.ledger_records import ANN, BOB, OTHER_APP, Clock, Step, changed, decision, note, said
 from omnimemory.testing.ledger_work_suite import LedgerWorkSuite
 
@@ -40,32 +39,10 @@ HOSTILE_IDS = (
     "a",
 )
 
-_SAY_AND_DIE = """
-import asyncio, os, signal, sys
-from omnimemory.core.schemas import Scope
-from omnimemory.ledger.ledger import Ledger
-from omnimemory.ledger.values import NewTurn
 
-async def main():
-    ledger = Ledger(sys.argv[1])
-    await ledger.open()
-    scope = Scope(app_id="app", user_id="ann", session_id="s1")
-    first = await ledger.append(scope, [NewTurn("user", "I moved to Lyon")], mode="task")
-    await ledger.claim(1, lease_seconds=3600)
-    for n in range(4):
-        await ledger.append(scope, [NewTurn("user", f"waiting {n}")], mode="buffer")
-    print(first.turns[0].id, flush=True)
-    # much to commit, and death with the answer in hand: an answer before the commit would be a lie
-    await ledger.append(scope, [NewTurn("user", "last words " * 300)] * 1000, mode="none")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-asyncio.run(main())
-"""
-
-
-class LedgerSuite(LedgerWorkSuite, LedgerItemSuite):
-    """The contract: turns, memories and evolution here; tasks and deliveries in ``LedgerWorkSuite``,
-    transcripts and key-value items in ``LedgerItemSuite``.
+class LedgerSuite(LedgerLifetimeSuite, LedgerWorkSuite, LedgerItemSuite):
+    """The contract: turns, memories and evolution here; how it ends in ``LedgerLifetimeSuite``, tasks and
+    deliveries in ``LedgerWorkSuite``, transcripts and key-value items in ``LedgerItemSuite``.
     """
 
     @pytest.fixture
@@ -76,20 +53,6 @@ class LedgerSuite(LedgerWorkSuite, LedgerItemSuite):
     async def ledger(self, ledger_url: str, clock: Clock) -> AsyncIterator[Ledger]:
         async with Ledger(ledger_url, clock=clock) as opened:
             yield opened
-
-    async def test_an_acknowledged_turn_survives_kill_9_and_its_task_goes_on(self, ledger_url: str) -> None:
-        command = [sys.executable, "-c", _SAY_AND_DIE, ledger_url]
-        child = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
-        assert child.returncode == -9, child.stderr
-        first = child.stdout.strip()
-        async with Ledger(ledger_url) as reopened:
-            assert (await reopened.get("app", [first]))[first].text == "I moved to Lyon"
-            assert await reopened.count(ANN) == 1 + 4 + 1000
-            assert await reopened.pending(ANN) == 4
-            [task] = await reopened.claim(5, lease_seconds=60)
-            assert task.attempts == 2
-            assert [turn.id for turn in await reopened.turns_of_task(task.task_id)] == [first]
-            assert len({row.memory_id for row in await reopened.outbox(2000)}) == 1005
 
     async def test_a_turn_keeps_every_field(self, ledger: Ledger, clock: Clock) -> None:
         when = datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)

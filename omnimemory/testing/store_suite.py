@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -42,7 +43,7 @@ MakeStore = Callable[[], VectorStore]
 
 
 class VectorStoreSuite(StoreSearchSuite):
-    """``exclusive``: an embedded store that one process may open at a time."""
+    """``exclusive``: a store that one process may open at a time; it inherits ``EmbeddedStoreSuite``."""
 
     exclusive: ClassVar[bool] = False
 
@@ -320,3 +321,29 @@ class VectorStoreSuite(StoreSearchSuite):
             return await store.count(APP, Filter(user_id=user_id))
 
         assert await asyncio.gather(*map(lives, users)) == [70] * len(users)
+
+
+class EmbeddedStoreSuite(VectorStoreSuite):
+    """The contract of a store that the process itself opens, and no other one meanwhile."""
+
+    exclusive = True
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+    def test_a_forked_child_is_refused(self, make_store: MakeStore) -> None:
+        with asyncio.Runner() as runner:
+            store = make_store()
+            runner.run(store.open())
+            runner.run(filled(store, Sample().turn()))
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    asyncio.run(store.count(APP, EVERYTHING))
+                except StoreLocked:
+                    code = 0
+                finally:
+                    os._exit(code)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0
+            assert runner.run(store.count(APP, EVERYTHING)) == 1
+            runner.run(store.close())

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -27,7 +25,7 @@ from omnimemory.stores.records import Filter
 from omnimemory.testing.proxy import Proxy
 from omnimemory.testing.store_fault_suite import MakeStoreBehindProxy, StoreFaultSuite
 from omnimemory.testing.store_records import APP, EVERYTHING, FINGERPRINT, Sample, filled, listed, toward
-from omnimemory.testing.store_suite import VectorStoreSuite
+from omnimemory.testing.store_suite import EmbeddedStoreSuite, VectorStoreSuite
 
 if TYPE_CHECKING:
     from .servers_chroma import ChromaServer, Gate
@@ -69,9 +67,7 @@ class TestChromaRemoteFaults(StoreFaultSuite):
         )
 
 
-class TestChromaLocal(VectorStoreSuite):
-    exclusive = True
-
+class TestChromaLocal(EmbeddedStoreSuite):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> Callable[[], ChromaLocalStore]:
         return lambda: ChromaLocalStore(tmp_path / "store")
@@ -326,26 +322,6 @@ async def test_a_second_process_is_kept_out_and_kill_9_loses_nothing(
         assert {record.document for record in await listed(store)} == {str(n) for n in range(300)}
         assert len(await store.dense(APP, toward(0), Filter(), limit=1000)) == 300
         assert len(await store.lexical(APP, ["tea"], Filter(), limit=1000)) == 300
-
-
-def test_a_forked_child_is_refused(tmp_path: Path) -> None:
-    with asyncio.Runner() as runner:
-        store = ChromaLocalStore(tmp_path)
-        runner.run(store.open())
-        runner.run(filled(store, Sample().turn()))
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                asyncio.run(store.count(APP, EVERYTHING))
-            except StoreLocked:
-                code = 0
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-        assert runner.run(store.count(APP, EVERYTHING)) == 1
-        runner.run(store.close())
 
 
 async def test_a_damaged_folder_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

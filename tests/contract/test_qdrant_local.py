@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -18,12 +17,10 @@ from omnimemory.core.ids import collection_name
 from omnimemory.stores.qdrant_local import QdrantLocalStore
 from omnimemory.stores.records import Filter
 from omnimemory.testing.store_records import APP, EVERYTHING, FINGERPRINT, Sample, filled, listed, toward
-from omnimemory.testing.store_suite import VectorStoreSuite
+from omnimemory.testing.store_suite import EmbeddedStoreSuite
 
 
-class TestQdrantLocal(VectorStoreSuite):
-    exclusive = True
-
+class TestQdrantLocal(EmbeddedStoreSuite):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> Callable[[], QdrantLocalStore]:
         return lambda: QdrantLocalStore(tmp_path / "store")
@@ -93,25 +90,6 @@ async def test_a_second_store_in_this_process_is_told_to_share(tmp_path: Path) -
     async with QdrantLocalStore(tmp_path):
         with pytest.raises(StoreLocked, match=r"this process .* already"):
             await QdrantLocalStore(tmp_path).open()
-
-
-def test_a_forked_child_is_refused(tmp_path: Path) -> None:
-    store = QdrantLocalStore(tmp_path)
-    asyncio.run(store.open())
-    asyncio.run(filled(store, Sample().turn()))
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            asyncio.run(store.count(APP, EVERYTHING))
-        except StoreLocked:
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert asyncio.run(store.count(APP, EVERYTHING)) == 1
-    asyncio.run(store.close())
 
 
 async def test_the_least_recently_used_shard_is_closed_past_the_limit(tmp_path: Path) -> None:

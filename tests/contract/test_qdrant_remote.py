@@ -316,7 +316,7 @@ async def test_a_server_that_was_restarted_is_used_on(grpc: bool) -> None:
                         assert await store.count(APP, EVERYTHING) == 1
                         break
                     except StoreUnavailable:
-                        await asyncio.sleep(0.05)
+                        await asyncio.sleep(0.05)  # until the channel has connected again
 
 
 async def test_what_another_process_writes_counts_for_rarity(server: SimulatedQdrant) -> None:

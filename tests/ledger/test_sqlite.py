@@ -87,28 +87,6 @@ def test_one_ledger_serves_several_event_loops(ledger_url: str) -> None:
     asyncio.run(ledger.close())
 
 
-async def test_close_finishes_what_was_submitted(ledger_url: str) -> None:
-    ledger = Ledger(ledger_url)
-    await ledger.open()
-    writes = [asyncio.ensure_future(ledger.append(ANN, [HELLO], mode="none")) for _ in range(5)]
-    await asyncio.sleep(0)
-    await ledger.close()
-    await ledger.close()
-    assert all(appended.stored == (True,) for appended in await asyncio.gather(*writes))
-    with pytest.raises(LedgerError, match="closed"):
-        await ledger.count(ANN)
-
-
-def test_exit_without_close_does_not_hang(ledger_url: str) -> None:
-    script = (
-        "import asyncio, sys; from omnimemory.ledger.ledger import Ledger;"
-        "ledger = Ledger(sys.argv[1]); asyncio.run(ledger.open()); print('open')"
-    )
-    command = [sys.executable, "-c", script, ledger_url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    assert (done.stdout, done.stderr) == ("open\n", "")
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 def test_a_fork_is_told_to_open_its_own(ledger_url: str) -> None:
     script = """
