@@ -81,7 +81,7 @@ class Observer:
         """How often each was applied in one step: create, update, delete, skip."""
 
     def attempted(self, kind: str, outcome: Outcome, *, age: float) -> None:
-        """A worker is through with a task for now, ``age`` seconds after it was queued."""
+        """A worker's attempt at a task has ended, ``age`` seconds after the task was queued."""
 
     def delivered(self, outcome: Delivery) -> None:
         """A webhook was tried; ``refused`` will not be tried again."""
@@ -208,7 +208,7 @@ class Metrics(Observer):
         started = time.perf_counter()
         try:
             yield
-        except Exception as exc:
+        except Exception as exc:  # counted by its class, whichever that is, and passed on
             self._errors.labels(name, error_class(exc)).inc()
             raise
         finally:

@@ -59,7 +59,7 @@ class Traces(Metrics):
         ):
             try:
                 yield
-            except Exception as exc:
+            except Exception as exc:  # whatever ended the operation, and passed on
                 # By class alone: a message may repeat what a memory says.
                 span.set_attribute("error.type", error_class(exc))
                 span.set_status(Status(StatusCode.ERROR))

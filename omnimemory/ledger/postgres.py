@@ -113,7 +113,7 @@ class Postgres:
         try:
             while await self._run(self._writers[0], self._writing, patiently, within=None):
                 pass
-        except BaseException:
+        except BaseException:  # a cancelled caller, too, would leave the threads and connections
             await self.close()
             raise
 
@@ -205,7 +205,7 @@ class Postgres:
             if locks.try_take(conn, place):
                 conn.execute(_HOLD_LONGER)
                 return conn
-        except BaseException:
+        except BaseException:  # whatever it was, nobody else has this connection to close it
             conn.close()
             raise
         conn.close()

@@ -71,7 +71,7 @@ class SQLite:
             while await self._writer.run(migrate):
                 pass
             await self._reader.start()
-        except BaseException:
+        except BaseException:  # a cancelled caller, too, would leave the lanes' threads
             await self.close()
             raise
 

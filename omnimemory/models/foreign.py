@@ -93,7 +93,7 @@ async def _answering(name: str, seconds: float | None) -> AsyncIterator[None]:
     except TimeoutError as exc:
         when = "in time" if limit.expired() else "in its own time"
         raise ModelUnavailable(f"{name} did not answer {when}") from exc
-    except Exception as exc:
+    except Exception as exc:  # no base class of errors is known of a user's object
         raise meaning_of(exc, name) from exc
 
 

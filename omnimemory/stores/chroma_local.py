@@ -75,7 +75,7 @@ class ChromaLocalStore(ChromaStore):
         driver = _FolderDriver(self.folder, threads=self._threads, timeout=self._timeout)
         try:
             await driver.open()
-        except BaseException:
+        except BaseException:  # cancelled, too: the lock would keep everybody out of the folder
             await driver.close()
             self._lock.release()
             raise

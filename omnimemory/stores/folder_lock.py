@@ -43,7 +43,7 @@ class FolderLock:
             ) from exc
         try:
             self._take(descriptor)
-        except BaseException:
+        except BaseException:  # a descriptor that nothing refers to is never closed
             os.close(descriptor)
             raise
         self._descriptor = descriptor

@@ -115,7 +115,7 @@ class PostgresStore(VectorStore):
             await self._check()
         except StoreUnavailable as exc:
             logger.warning("the vector store is not there yet, calls will fail until it is: %s", exc)
-        except BaseException:
+        except BaseException:  # cancelled, too: a store that did not open is not closed by its caller
             await self._connections.close()
             raise
 

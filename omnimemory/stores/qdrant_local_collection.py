@@ -75,7 +75,7 @@ class Collection:
             _, shard = self._open.popitem()
             try:
                 shard.close()
-            except BaseException:
+            except BaseException:  # of whatever kind: the other shards must not stay open
                 self.close()
                 raise
 

@@ -39,6 +39,7 @@ TIMEOUT = 1.0
 """Seconds the store's calls may take; a caller may be told ``SLACK`` later on a busy machine."""
 SLACK = 2.0
 PACE = 0.3
+"""Seconds between two remarks of a user, and between two looks at what an outage does to callers."""
 LENGTHS = [
     pytest.param(3, id="for three seconds"),
     pytest.param(10, id="for ten seconds", marks=pytest.mark.slow),

@@ -127,7 +127,7 @@ def test_exit_while_a_model_hangs_is_quick_and_the_work_resumes() -> None:
             said = [Message(role="user", content="{SKIS}")]
             task = await sdk.add_memory(UserMessages(app_id="{APP}", user_id="{USER}", messages=said))
             while not model.prompts:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # until the worker has asked the model
             print(task["task_id"])
         asyncio.run(main())
     """
