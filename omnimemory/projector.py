@@ -165,7 +165,7 @@ class Projector:
                     await outlasting(self._outage, lambda: self._ledger.requeue(app_id, again))
                 raise
         self._outage.end()
-        await self._calibrations.refine(app_id)
+        await self._calibrations.refine(app_id, len(told))
 
     async def _tell(self, app_id: str, memory_ids: Collection[str]) -> None:
         if not memory_ids:

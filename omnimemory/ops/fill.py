@@ -208,7 +208,7 @@ class _App:
                 heads = [one for one in records if one.kind is not RecordKind.STATEMENT]
                 await self._store.upsert(self._app_id, statements)
                 await self._store.upsert(self._app_id, heads)
-            await self._calibrations.refine(self._app_id)
+            await self._calibrations.refine(self._app_id, len(memories))
 
     def _alone(self) -> AbstractAsyncContextManager[None]:
         """Where the store is in use, its index lanes wait: what they write is never older than ours."""

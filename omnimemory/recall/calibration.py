@@ -14,6 +14,7 @@ import numpy as np
 from cachetools import TTLCache
 
 from omnimemory.core.errors import ModelError
+from omnimemory.core.schemas import Scope
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Chance
 from omnimemory.models.base import Embedder, Vectors
@@ -39,6 +40,7 @@ class Calibrations:
         self._shipped = shipped_calibration(embedder.name)
         self._known: TTLCache[str, Calibration] = TTLCache(maxsize=4096, ttl=_READ_AGAIN_SECONDS)
         self._measured: dict[str, int] = {}
+        self._wanted: dict[str, int] = {}
 
     async def of(self, app_id: str) -> Calibration:
         """The app's own, or the shipped one."""
@@ -49,11 +51,20 @@ class Calibrations:
             self._known[app_id] = known
         return known
 
-    async def refine(self, app_id: str) -> None:
-        """Measure anew if the app has grown past the next milestone; a failing embedder puts it off."""
+    async def refine(self, app_id: str, delivered: int) -> None:
+        """Measure anew if the app has grown past the next milestone; a failing embedder puts it off.
+
+        ``delivered`` is how many memories may have come since the last call. The ledger is not asked
+        before as many have come as it said were wanting.
+        """
+        wanted = self._wanted.get(app_id, 0) - delivered
+        if wanted > 0:
+            self._wanted[app_id] = wanted
+            return
         milestone = 10 * self._measured.get(app_id, FIRST // 10)
         sample = await self._ledger.sample(app_id, of=milestone, size=_SAMPLE)
         if not sample:
+            self._wanted[app_id] = milestone - await self._ledger.count(Scope(app_id=app_id))
             return
         kept = await self._ledger.calibration(app_id, self._embedder.name)
         if kept is None or kept.documents < milestone:
@@ -69,6 +80,7 @@ class Calibrations:
             await self._ledger.keep_calibration(app_id, self._embedder.name, kept)
             self._known[app_id] = Calibration(kept.mean, kept.deviation)
         self._measured[app_id] = kept.documents
+        self._wanted.pop(app_id, None)
 
 
 def _cosines(vectors: Vectors, users: Sequence[str]) -> Vectors:
