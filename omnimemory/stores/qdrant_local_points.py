@@ -19,9 +19,14 @@ WORDS = "words"
 
 
 def shard_config(fingerprint: Fingerprint) -> qe.EdgeConfig:
-    """A cosine vector and a sparse one scored with IDF; one search thread, as a shard has one segment."""
+    """A cosine vector and a sparse one scored with IDF; one search thread, as a shard has one segment.
+
+    Vectors are read into memory as they are needed: the engine's files are 32 MB at least, and it would
+    hold all of them.
+    """
+    meaning = qe.EdgeVectorParams(fingerprint.dimensions, qe.Distance.Cosine, memory=qe.Memory.Cold)
     return qe.EdgeConfig(
-        vectors={MEANING: qe.EdgeVectorParams(size=fingerprint.dimensions, distance=qe.Distance.Cosine)},
+        vectors={MEANING: meaning},
         sparse_vectors={WORDS: qe.EdgeSparseVectorParams(modifier=qe.Modifier.Idf)},
         max_search_threads=1,
     )
