@@ -86,17 +86,31 @@ class Keyring:
         self._ledger = ledger
         self._active: tuple[ApiKey, ...] = ()
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def active(self) -> tuple[ApiKey, ...]:
-        """All keys that are not revoked, as of at most ``REFRESH_SECONDS`` ago."""
-        if time.monotonic() - self._read_at > REFRESH_SECONDS:
-            async with self._reading:
-                if time.monotonic() - self._read_at > REFRESH_SECONDS:
-                    stored = await self._ledger.api_keys()
-                    self._active = (*self._configured, *(key for key in stored if key.is_active))
-                    self._read_at = time.monotonic()
+        """All keys that are not revoked, as of at most ``REFRESH_SECONDS`` ago.
+
+        They are read by one for all, and in good time, so that under load nobody waits for it.
+        """
+        age = time.monotonic() - self._read_at
+        if age > REFRESH_SECONDS / 2 and self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(self._read_ended)
+        if age > REFRESH_SECONDS and self._reading is not None:
+            await asyncio.shield(self._reading)
         return self._active
+
+    async def _read(self) -> None:
+        asked_at = time.monotonic()
+        stored = await self._ledger.api_keys()
+        self._active = (*self._configured, *(key for key in stored if key.is_active))
+        self._read_at = asked_at
+
+    def _read_ended(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # who waited was told; without anybody, the next one asks again
 
     async def admit(self, scope: Scope) -> ApiKey | None:
         """The key of a request; None where none is needed.
