@@ -5,8 +5,8 @@ Raises whatever the engine raises; the store translates it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -39,7 +39,16 @@ FLUSH_EVERY = 512
 where 4,096 records take 55 ms."""
 _TIES = 2048
 _NARROWED = 256
-_WORDED = 4096
+_RARITIES = 1 << 16
+"""Words whose rarity is kept, 0.1 KB each: counting the ten of a question takes 0.3 ms."""
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What was counted of one user's records; a rarity is None for a term in none."""
+
+    worded: int | None = None
+    rarities: dict[int, float | None] = field(default_factory=dict)
 
 
 class Shard:
@@ -50,7 +59,8 @@ class Shard:
         self._heads: dict[int, Head] = {}
         self._heads_kept = heads_kept
         self._narrowed: dict[Filter, Filter] = {}
-        self._worded: dict[str | None, int] = {}
+        self._counts: dict[str | None, _Counts] = {}
+        self._counted = 0
         self._unflushed = 0
 
     @classmethod
@@ -74,18 +84,30 @@ class Shard:
 
     def put(self, records: Sequence[Record]) -> None:
         """Store the records; survives the end of the process on return."""
-        self.put_points([to_point(record) for record in records])
+        self._update(
+            qe.UpdateOperation.upsert_points([to_point(record) for record in records]),
+            users={record.user_id for record in records},
+        )
+        self._unflushed += len(records)
         self._keep({UUID(record.id).int: head_of(record) for record in records})
 
     def put_points(self, points: Sequence[qe.Point]) -> None:
-        self.edge.update(qe.UpdateOperation.upsert_points(list(points)))
-        self._forget_counts()
+        self._update(qe.UpdateOperation.upsert_points(list(points)), users=None)
         self._unflushed += len(points)
 
     def delete(self, memory_ids: Sequence[str], *, user_id: str | None) -> None:
         doomed = of_memories(memory_ids, user_id=user_id)
-        self.edge.update(qe.UpdateOperation.delete_points_by_filter(doomed))
-        self._forget_counts()
+        users = None if user_id is None else {user_id}
+        self._update(qe.UpdateOperation.delete_points_by_filter(doomed), users=users)
+
+    def _update(self, operation: qe.UpdateOperation, *, users: Set[str] | None) -> None:
+        """Write; what was counted of these users' records (of anybody's, for None) holds no longer."""
+        self.edge.update(operation)
+        self._narrowed.clear()
+        if users is None:
+            self._counts.clear()
+        for changed in (None, *(users or ())):
+            self._counts.pop(changed, None)
 
     @property
     def due(self) -> bool:
@@ -146,17 +168,22 @@ class Shard:
 
     def worded(self, user_id: str | None) -> int:
         """How many records (of the user's) have words at all: what their rarity is counted among."""
-        if user_id not in self._worded:
-            if len(self._worded) >= _WORDED:
-                self._worded.clear()
-            request = qe.CountRequest(exact=True, filter=with_words(user_id))
-            self._worded[user_id] = self.edge.count(request)
-        return self._worded[user_id]
+        counts = self._counts_of(user_id)
+        if counts.worded is None:
+            counts.worded = self.edge.count(qe.CountRequest(exact=True, filter=with_words(user_id)))
+        return counts.worded
 
     def rarities(self, terms: Sequence[int], *, user_id: str | None = None) -> dict[int, float]:
-        """The IDF of each term in this shard, or among the user's records; terms in none are left out.
+        """The IDF of each term in this shard, or among the user's records; terms in none are left out."""
+        kept = self._counts_of(user_id).rarities
+        if fresh := [term for term in terms if term not in kept]:
+            counted = self._count_rarities(fresh, user_id)
+            kept.update((term, counted.get(term)) for term in fresh)
+            self._counted += len(fresh)
+        return {term: rarity for term in terms if (rarity := kept[term]) is not None}
 
-        The engine tells it only through a score: that of the best record for the term alone,
+    def _count_rarities(self, terms: Sequence[int], user_id: str | None) -> dict[int, float]:
+        """The engine tells it only through a score: that of the best record for the term alone,
         divided by the term's weight in that record.
         """
         own = None if user_id is None else of_user(user_id)
@@ -174,10 +201,11 @@ class Shard:
         found = zip(terms, best, strict=True)
         return {term: points[0].score / weight_of(points[0], term) for term, points in found if points}
 
-    def _forget_counts(self) -> None:
-        """What was counted holds until the next write."""
-        self._narrowed.clear()
-        self._worded.clear()
+    def _counts_of(self, user_id: str | None) -> _Counts:
+        if self._counted > _RARITIES or len(self._counts) > _RARITIES:
+            self._counts.clear()
+            self._counted = 0
+        return self._counts.setdefault(user_id, _Counts())
 
     def _search(
         self, nearest: qe.Query, where: Filter, *, limit: int, params: qe.SearchParams | None
