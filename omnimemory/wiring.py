@@ -116,16 +116,20 @@ def agents_from(model: ChatModel | None, settings: Settings, *, observer: Observ
 def embedder_from(
     settings: Settings, *, given: Embedder | None, counter: TokenCounter, observer: Observer = SILENT
 ) -> Embedder:
-    """The embedder that ``EMBEDDING_*`` names (default: wordllama), with chunking and a cache."""
+    """The embedder that ``EMBEDDING_*`` names (default: wordllama), with chunking and a cache.
+
+    wordllama's vectors are not kept: computing one takes 0.05 ms, which finding it saves little of.
+    """
+    from omnimemory.models.local import WordLlamaEmbedder
+
     base = given or _base_embedder(settings)
+    kept = 0 if isinstance(base, WordLlamaEmbedder) else settings.embedding_cache_size
     window = settings.embedding_max_tokens if given or not _is_local(settings) else None
     if window is not None:
         base = ChunkingEmbedder(base, window=window, counter=counter)
     if observer is not SILENT:
         base = ObservedEmbedder(base, observer)
-    if settings.embedding_cache_size == 0:
-        return base
-    return CachedEmbedder(base, size=settings.embedding_cache_size, ttl=settings.embedding_cache_ttl)
+    return base if kept == 0 else CachedEmbedder(base, size=kept, ttl=settings.embedding_cache_ttl)
 
 
 def store_from(settings: Settings) -> VectorStore:

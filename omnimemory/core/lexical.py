@@ -30,7 +30,7 @@ _MONTHS = (
 _PRIOR_DOCUMENTS = 100
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 14)
 def term_id(token: str) -> int:
     """A word's number in sparse vectors: its CRC-32, the same in every process (0 .. 2**32 - 1)."""
     return zlib.crc32(token.encode("utf-8", "surrogatepass"))

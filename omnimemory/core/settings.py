@@ -75,7 +75,10 @@ class Settings(BaseSettings):
         "EMBEDDING_MAX_TOKENS", 8000, "longer texts are cut into pieces and their vectors averaged", ge=16
     )
     embedding_cache_size: int = _env(
-        "OMNIMEMORY_EMBEDDING_CACHE_SIZE", 20_000, "vectors kept in memory; 0 turns the cache off", ge=0
+        "OMNIMEMORY_EMBEDDING_CACHE_SIZE",
+        20_000,
+        "vectors kept in memory, of other embedders than wordllama; 0 turns the cache off",
+        ge=0,
     )
     embedding_cache_ttl: float = _env(
         "OMNIMEMORY_EMBEDDING_CACHE_TTL", 86_400, "seconds a vector is kept", gt=0

@@ -193,7 +193,7 @@ def _analysed(word: str, language: str, *, keep: bool = False) -> tuple[str, ...
     return _analysed_word(word[:_MAX_WORD], language, keep)
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 14)
 def _analysed_word(word: str, language: str, keep: bool) -> tuple[str, ...]:
     if word.isascii() and word.isdigit():
         return (word.lstrip("0") or "0",)
@@ -270,7 +270,7 @@ def _folded(word: str) -> str:
     return word if word.isascii() else _unaccented(word[:_MAX_WORD])
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 14)
 def _unaccented(word: str) -> str:
     kept: list[str] = []
     for character in unicodedata.normalize("NFD", word):

@@ -39,7 +39,7 @@ FLUSH_EVERY = 512
 where 4,096 records take 55 ms."""
 _TIES = 2048
 _NARROWED = 256
-_RARITIES = 1 << 16
+_RARITIES = 1 << 15
 """Words whose rarity is kept, 0.1 KB each: counting the ten of a question takes 0.3 ms."""
 
 
