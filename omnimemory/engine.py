@@ -37,6 +37,7 @@ from omnimemory.ledger.values import Appended
 from omnimemory.metrics import SILENT, Observer, observed
 from omnimemory.models.base import ChatModel, Embedder, Prompt
 from omnimemory.models.chunking import TokenCounter
+from omnimemory.pace import Pace
 from omnimemory.projector import Projector
 from omnimemory.recall.calibration import Calibrations
 from omnimemory.recall.links import LinkFinder
@@ -53,6 +54,10 @@ from omnimemory.webhooks import HeaderSeal, WebhookSender, check_callback
 from omnimemory.worker import Worker
 
 SETTLE_POLL_SECONDS = 0.5
+
+
+SYNTHESIS_SHARE, INDEX_SHARE = 0.1, 0.2
+"""What the lanes get of the interpreter's time while calls come in."""
 
 
 class Engine:
@@ -87,6 +92,7 @@ class Engine:
         self.reranker = reranker
         self.observer = ledger.observer = store.observer = observer
         self.vitals = Vitals(ledger, store, embedder, settings, observer)
+        self._paces = Pace(SYNTHESIS_SHARE), Pace(INDEX_SHARE)
         self._stack = AsyncExitStack()
         self._lanes: list[asyncio.Task[None]] = []
 
@@ -102,6 +108,7 @@ class Engine:
             await stack.enter_async_context(self.vitals)
             self._stack = stack.pop_all()
         self._changed = Signal()
+        synthesis_pace, index_pace = self._paces
         calibrations = Calibrations(self.ledger, self.embedder)
         self.projector = Projector(
             self.ledger,
@@ -109,6 +116,7 @@ class Engine:
             self.embedder,
             calibrations,
             changed=self._changed,
+            pace=index_pace,
             observer=self.observer,
         )
         recall = partial(Recall, self.ledger, self.store, self.embedder, self.settings, calibrations)
@@ -132,6 +140,7 @@ class Engine:
             },
             settings=self.settings,
             changed=self._changed,
+            pace=synthesis_pace,
             observer=self.observer,
         )
         self.ingest = Ingest(self.ledger, self.settings, accepted=self._accepted, observer=self.observer)
@@ -175,9 +184,15 @@ class Engine:
         return bool(await self.ledger.outbox_size(scope, due=True)) and not self.projector.stalled
 
     def _accepted(self, appended: Appended) -> None:
+        self._called()
         self.projector.wake()
         if appended.task_id is not None:
             self._worker.wake()
+
+    def _called(self) -> None:
+        """A caller waits: the lanes give way."""
+        for pace in self._paces:
+            pace.called()
 
     def _wake(self) -> None:
         self._worker.wake()
@@ -264,6 +279,7 @@ class Engine:
     @observed("recall")
     async def recall(self, request: RecallRequest) -> Recalled:
         """See ``Recall``."""
+        self._called()
         return await self._recall(request)
 
     @observed("recall")
@@ -271,6 +287,7 @@ class Engine:
         self, request: RecallRequest, token_budget: int, *, group_by_session: bool = False
     ) -> Recalled:
         """The memories with a block for a prompt, of at most ``token_budget`` tokens; see ``pack``."""
+        self._called()
         recalled = await self._recall(request)
         packed = pack(
             recalled.memories,

@@ -20,6 +20,7 @@ from omnimemory.ledger.values import OutboxRow
 from omnimemory.metrics import SILENT, Observer, observed
 from omnimemory.models.base import Embedder
 from omnimemory.models.vectors import directed
+from omnimemory.pace import Pace
 from omnimemory.recall.calibration import Calibrations
 from omnimemory.signals import Doorbell, Outage, Signal, forever, outlasting
 from omnimemory.stores.base import VectorStore
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 BATCH = 64
 """Changes delivered in one go: enough to share a commit, few enough to keep the loop responsive."""
 GATHER_SECONDS = 0.1
-"""Rest between batches while changes come in: accepting goes first, and small changes share a batch."""
+"""Rest before what comes next: small changes share a batch."""
 RETRY_SECONDS = (0.5, 30.0)
 """First and longest wait before a memory that was refused is tried again; it never gives up."""
 
@@ -47,9 +48,11 @@ class Projector:
         calibrations: Calibrations,
         *,
         changed: Signal,
+        pace: Pace | None = None,
         observer: Observer = SILENT,
     ) -> None:
         self.observer = observer
+        self._pace = pace or Pace(1.0)
         self._calibrations = calibrations
         self._ledger = ledger
         self._store = store
@@ -78,13 +81,13 @@ class Projector:
 
     async def _step(self) -> None:
         self._bell.quiet()
-        delivered = await self.deliver_due()
+        delivered = await self._pace.piece(self.deliver_due())
         if self.stalled:
             self._changed.notify()
             await asyncio.sleep(self._outage.left)
         elif not delivered:
             await self._bell.wait(await self._ledger.outbox_next_due())
-        if delivered < BATCH or self._bell.rung:
+        if delivered < BATCH:
             await asyncio.sleep(GATHER_SECONDS)
 
     async def deliver_due(self) -> int:

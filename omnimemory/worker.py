@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -29,11 +30,12 @@ from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Spent
 from omnimemory.metrics import SILENT, Observer, Outcome
 from omnimemory.models.base import Usage
+from omnimemory.pace import Pace
 from omnimemory.signals import Doorbell, Outage, Signal, forever, outlasting
 
 logger = logging.getLogger(__name__)
 
-Work = Callable[[Task, Usage], Awaitable[dict[str, JsonValue] | None]]
+Work = Callable[[Task, Usage], Coroutine[Any, Any, dict[str, JsonValue] | None]]
 """Does a task and returns its result, None when it wrote down itself that the task is done; safe to
 call again after any failure."""
 
@@ -55,8 +57,10 @@ class Worker:
         *,
         settings: Settings,
         changed: Signal,
+        pace: Pace | None = None,
         observer: Observer = SILENT,
     ) -> None:
+        self._pace = pace or Pace(1.0)
         self._tokens = DailyTokens(ledger, settings.daily_token_cap)
         self._observer = observer
         self._ledger = ledger
@@ -108,7 +112,7 @@ class Worker:
         try:
             with self._observer.operation(f"task.{task.kind}", parent=trace_of(task)):
                 async with asyncio.timeout(self._settings.task_timeout):
-                    result = await self._work[task.kind](task, usage)
+                    result = await self._pace.piece(self._work[task.kind](task, usage))
                 if result is not None:
                     await self._ledger.complete(task.task_id, result=result, spent=_spent(usage))
             self._tell(task, "done")

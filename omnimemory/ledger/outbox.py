@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, select, update
 
 from omnimemory.core.schemas import Memory, MemoryKind, Scope
 from omnimemory.ledger.operation import Operations, reads, writes
@@ -24,6 +24,15 @@ _REBUILD_CHUNK = 2000
 
 _ROWS = select(outbox.c.seq, outbox.c.app_id, outbox.c.memory_id, outbox.c.version, outbox.c.attempts)
 _DUE = _ROWS.where(outbox.c.not_before <= bindparam("now")).order_by(outbox.c.seq).limit(bindparam("limit"))
+_named = outbox.alias()
+_ROWS_BESIDE = _ROWS.join(
+    _named,
+    and_(
+        _named.c.app_id == outbox.c.app_id,
+        _named.c.user_id == outbox.c.user_id,
+        _named.c.memory_id == outbox.c.memory_id,
+    ),
+).distinct()
 _SIZE = select(func.count()).select_from(outbox)
 _ANY = select(outbox.c.seq).limit(1)
 _NEXT_DUE = select(func.min(outbox.c.not_before))
@@ -74,8 +83,10 @@ class Outbox(Operations):
 
     @reads
     def outbox_left(self, conn: Connection, seqs: Sequence[int]) -> list[OutboxRow]:
-        """Those of the rows that still wait, oldest first: another process may have delivered some."""
-        parts = [_ROWS.where(outbox.c.seq.in_(part)).order_by(outbox.c.seq) for part in chunked(seqs)]
+        """Those of the rows that still wait, and all others of their memories: what is delivered now is
+        their latest state. Another process may have delivered some.
+        """
+        parts = [_ROWS_BESIDE.where(_named.c.seq.in_(part)) for part in chunked(seqs)]
         return [OutboxRow(*row) for part in parts for row in conn.execute(part)]
 
     @writes
