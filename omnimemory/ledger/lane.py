@@ -69,7 +69,9 @@ class Lane:
         begin: str,
         isolated: bool,
         translate: Callable[[SQLAlchemyError], OmniMemoryError],
+        count_changes: Callable[[Connection], int],
     ) -> None:
+        self._count_changes = count_changes
         self._connect = connect
         self._begin = begin
         self._isolated = isolated
@@ -80,8 +82,8 @@ class Lane:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._closed = False
-        self.groups = 0
-        """Groups run so far. Grows after a group's end and before any of its callers is answered."""
+        self.changes = 0
+        """Rows changed so far. Grows after a group's end and before any of its callers is answered."""
 
     async def start(self) -> None:
         """Connect.
@@ -169,7 +171,7 @@ class Lane:
                 job.fail(self._translated(exc))
             self._roll_back(conn)
         finally:
-            self.groups += 1
+            self.changes = self._count_changes(conn)
 
     def _run_one(self, conn: Connection, job: _Job[Any], savepoint: bool) -> None:
         if savepoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -56,6 +56,7 @@ class SQLite:
             begin="BEGIN IMMEDIATE",
             isolated=True,
             translate=self._translate,
+            count_changes=_changes,
         )
         self._reader = Lane(
             self._connect_reader,
@@ -63,6 +64,7 @@ class SQLite:
             begin="BEGIN",
             isolated=False,
             translate=self._translate,
+            count_changes=_changes,
         )
 
     async def open(self, migrate: Work[bool]) -> None:
@@ -82,8 +84,8 @@ class SQLite:
 
     @property
     def written(self) -> int:
-        """Grows with every write of this process, before its caller is answered."""
-        return self._writer.groups
+        """Grows with every row that this process changes, before its caller is answered."""
+        return self._writer.changes
 
     async def write(self, work: Work[T], *, turn: Place | None = None) -> T:  # noqa: ARG002 - all take turns
         return await self._writer.run(work)
@@ -121,3 +123,9 @@ class SQLite:
         code = getattr(exc.orig, "sqlite_errorcode", 0) if isinstance(exc, DBAPIError) else 0
         advice = _ADVICE.get(code & 0xFF, "refused a statement; the cause is attached")
         return LedgerError(f"the ledger {self._file} {advice}")
+
+
+def _changes(conn: Connection) -> int:
+    """Rows changed on this connection, those rolled back included."""
+    driver: sqlite3.Connection = cast("sqlite3.Connection", conn.connection.driver_connection)
+    return driver.total_changes

@@ -38,6 +38,7 @@ async def lane(engine: Engine) -> AsyncIterator[Lane]:
         begin="BEGIN IMMEDIATE",
         isolated=True,
         translate=lambda exc: LedgerError(type(exc).__name__),
+        count_changes=lambda _: 0,
     )
     await opened.start()
     yield opened

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from omnimemory.core.errors import ConfigError, LedgerError
 from omnimemory.core.schemas import Scope
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import NewTurn
+from omnimemory.metrics import Carrier, Observer
 from omnimemory.testing.ledger_suite import LedgerSuite
 
 ANN = Scope(app_id="app", user_id="ann", session_id="s1")
@@ -173,3 +175,31 @@ def test_the_package_alone_imports_no_database_library() -> None:
     script = "import sys, omnimemory.ledger, omnimemory.ledger.values; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+class _Reads(Observer):
+    """Counts the reads of a ledger."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def operation(self, name: str, *, parent: Carrier | None = None) -> AbstractContextManager[None]:
+        self.count += name == "ledger.read"
+        return super().operation(name, parent=parent)
+
+
+async def test_recall_reads_nothing_anew_while_no_row_was_changed(ledger_url: str) -> None:
+    async with Ledger(ledger_url) as ledger:
+        ledger.observer = reads = _Reads()
+
+        async def asked() -> int:
+            before = reads.count
+            assert await ledger.outbox_pending("app", user_id="ann") == []
+            await ledger.speakers("app", frozenset({"ann"}), user_id="ann")
+            return reads.count - before
+
+        assert await asked() == 2
+        await ledger.flush_buffer(None)  # as the lane does every few seconds; there is nothing to flush
+        assert await asked() == 0
+        await ledger.append(ANN, [NewTurn("user", "I moved to Lyon.", name="Ann")], mode="none")
+        assert await ledger.speakers("app", frozenset({"ann"}), user_id="ann") == {"ann"}
