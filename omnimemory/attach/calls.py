@@ -7,7 +7,7 @@ answers exactly these calls; and both sides read from their annotations how a va
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
@@ -32,6 +32,7 @@ from omnimemory.core.schemas import (
     TaskStatus,
 )
 from omnimemory.ledger.values import Appended, Page, Payload
+from omnimemory.parts import PartHealth
 from omnimemory.recall.request import RecallRequest
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class EngineCalls(Protocol):
     async def settled(self, scope: Scope, task_id: str, *, timeout: float | None = None) -> Task: ...
     async def retry_task(self, scope: Scope, task_id: str) -> Task: ...
     async def check(self) -> None: ...
+    async def examine(self) -> list[PartHealth]: ...
     async def stats(self) -> dict[str, JsonValue]: ...
 
 
@@ -221,9 +223,14 @@ class Call:
 
     async def on(self, engine: Engine, body: bytes) -> bytes:
         """Make the call; its result as JSON."""
-        target = engine if self.part == "engine" else getattr(engine, self.part)
-        result = await getattr(target, self.method)(**self.unpack(body))
+        result = await self.of(engine)(**self.unpack(body))
         return self._result.dump_json(result)
+
+    def of(self, engine: Engine) -> Callable[..., Awaitable[Any]]:
+        """The engine's own method."""
+        target = engine if self.part == "engine" else getattr(engine, self.part)
+        method: Callable[..., Awaitable[Any]] = getattr(target, self.method)
+        return method
 
     def result(self, body: bytes) -> Any:
         """The result from its JSON."""

@@ -1,24 +1,25 @@
-"""An engine that another process runs, called as if it were here."""
+"""An engine that another process runs, called as if it were here; and one here once that is gone."""
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import Callable
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from omnimemory.attach.calls import CALLS, PARTS, Call
-from omnimemory.attach.place import DaemonState, Place, data_identity
-from omnimemory.core import errors
-from omnimemory.core.errors import ConfigError, OmniMemoryError, StoreError, StoreLocked, StoreUnavailable
+from omnimemory.attach.line import Line, NotHeard
+from omnimemory.attach.place import Place, data_identity
+from omnimemory.core.errors import ConfigError, StoreLocked
 from omnimemory.core.settings import Settings
 
 if TYPE_CHECKING:
-    import httpx
-
     from omnimemory.engine import Engine
 
-CALLS_PATH = "/daemon/calls/"
-CONNECT_SECONDS = 5.0
+RESTART_SECONDS = 3.0
+"""How long calls wait for a daemon that is being started again, before this process takes the data."""
+_PAUSE_SECONDS = 0.05
 
 
 def attached(settings: Settings) -> Engine | None:
@@ -28,80 +29,111 @@ def attached(settings: Settings) -> Engine | None:
 
     Raises:
         ConfigError: the daemon serves another store or ledger than the settings name.
+        StoreLocked: it is starting, stopping or stuck.
     """
+    line = _line(settings)
+    return None if line is None else cast("Engine", RemoteEngine(settings, line))
+
+
+def _line(settings: Settings) -> Line | None:
     place = Place(settings.home)
     state = place.running()
-    token = place.token() if state is not None else None
-    if state is None or token is None:
-        return None
-    if state.data != data_identity(settings):
-        raise ConfigError(
-            f"the daemon in {place.home} (process {state.pid}) was started with another store or ledger than "
-            "the settings name now; restart it with these settings: omnimemory daemon stop, then start"
+    if state is not None:
+        if state.data != data_identity(settings):
+            raise other_data(place, state.pid)
+        return Line(place, state, place.token())
+    if (left := place.state()) is not None and (pid := place.holder()) is not None:
+        raise StoreLocked(
+            f"the daemon in {place.home} (process {pid or left.pid}) holds the data and does not answer: it "
+            "is starting, stopping or stuck; see `omnimemory daemon status`"
         )
-    return cast("Engine", RemoteEngine(state, token))
+    return None
+
+
+def other_data(place: Place, pid: int) -> ConfigError:
+    """The refusal of a call that is not meant for what the daemon serves."""
+    return ConfigError(
+        f"the daemon in {place.home} (process {pid}) was started with another store or ledger than the "
+        "settings name now; restart it with these settings: omnimemory daemon stop, then start"
+    )
 
 
 class RemoteEngine:
     """The daemon's engine: the parts and methods that ``calls`` lists.
 
-    A call is cancelled there when it is cancelled here. Closing ends the connection, not the daemon.
+    A call meets the daemon that runs then. Where none does any more, and none is started within
+    ``RESTART_SECONDS``, an engine of this process takes over, with everything an engine has. Only a call
+    that was never taken is made again.
     """
 
-    elsewhere = True
-
-    def __init__(self, state: DaemonState, token: str) -> None:
-        self._state = state
-        self._token = token
-        self._opened: httpx.AsyncClient | None = None
+    def __init__(self, settings: Settings, line: Line) -> None:
+        self._settings = settings
+        self._line = line
+        self._here: Engine | None = None
+        self._moving = asyncio.Lock()
         for part in PARTS:
             calls = {call.method: partial(self._ask, call) for call in CALLS.values() if call.part == part}
-            vars(self).update(calls if part == "engine" else {part: _Part(part, self._refuse, calls)})
+            vars(self).update(calls if part == "engine" else {part: _Part(part, self._other, calls)})
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            return self._refuse(name)
-
-    async def close(self) -> None:
-        """End the connection."""
-        if self._opened is not None:
-            await self._opened.aclose()
-            self._opened = None
+            return self._other(name)
 
     @property
-    def _client(self) -> httpx.AsyncClient:
-        if self._opened is None:
-            import httpx
+    def elsewhere(self) -> bool:
+        return self._here is None
 
-            self._opened = httpx.AsyncClient(
-                transport=httpx.AsyncHTTPTransport(uds=str(self._state.socket)),
-                base_url="http://localhost",
-                headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
-                timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),  # a flush may take its time
-            )
-        return self._opened
+    async def close(self) -> None:
+        """End the connection, or the engine that took over."""
+        await self._line.close()
+        if self._here is not None:
+            await self._here.close()
 
     async def _ask(self, call: Call, *args: object, **kwargs: object) -> Any:
-        import httpx
+        if self._here is None:
+            line = self._line
+            try:
+                return await line.ask(call, call.pack(*args, **kwargs))
+            except NotHeard:
+                await self._move(line)
+        if self._here is None:
+            return await self._line.ask(call, call.pack(*args, **kwargs))
+        return await call.of(self._here)(*args, **kwargs)
 
-        body = call.pack(*args, **kwargs)
-        try:
-            answer = await self._client.post(CALLS_PATH + call.name, content=body)
-        except httpx.TransportError as exc:
-            raise StoreUnavailable(
-                f"the daemon (process {self._state.pid}) does not answer; see `omnimemory daemon status`, "
-                "and start it again with `omnimemory daemon start`"
-            ) from exc
-        if answer.is_success:
-            return call.result(answer.content)
-        raise _failure(answer.content, answer.status_code)
+    async def _move(self, left: Line) -> None:
+        """To the daemon that runs now, or to an engine in this process.
 
-    def _refuse(self, name: str) -> object:
+        Raises:
+            StoreLocked: neither: a daemon is starting, stopping or stuck, or another process was quicker.
+        """
+        async with self._moving:
+            if self._line is not left or self._here is not None:
+                return  # another call has moved
+            deadline = monotonic() + RESTART_SECONDS
+            while self._line is left and self._here is None:
+                late = monotonic() >= deadline
+                try:
+                    line = await asyncio.to_thread(_line, self._settings)
+                except StoreLocked:
+                    if late:
+                        raise
+                else:
+                    if line is not None:
+                        self._line = line
+                    elif late:
+                        self._here = await _opened(self._settings)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            await left.close()
+
+    def _other(self, name: str, part: str | None = None) -> object:
+        """What is not among the calls: an engine here has it, a daemon's does not."""
         if name.startswith("_"):
             raise AttributeError(name)
+        if self._here is not None:
+            return getattr(self._here if part is None else getattr(self._here, part), name)
         raise StoreLocked(
-            f"{name!r} works on the store itself, which the daemon (process {self._state.pid}) holds; "
+            f"{name!r} works on the store itself, which the daemon (process {self._line.state.pid}) holds; "
             "stop it first: omnimemory daemon stop"
         )
 
@@ -109,35 +141,18 @@ class RemoteEngine:
 class _Part:
     """A part of the remote engine."""
 
-    def __init__(self, name: str, refuse: Any, calls: dict[str, Any]) -> None:
+    def __init__(self, name: str, other: Callable[[str, str], object], calls: dict[str, Any]) -> None:
         self._name = name
-        self._refuse = refuse
+        self._other = other
         vars(self).update(calls)
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            return self._refuse(name if name.startswith("_") else f"{self._name}.{name}")
+            return self._other(name, self._name)
 
 
-def failure_body(error: OmniMemoryError | TimeoutError) -> bytes:
-    """An error as it travels."""
-    kind = "TimeoutError" if isinstance(error, TimeoutError) else type(error).__name__
-    extra = {name: getattr(error, name) for name in ("retry_after", "permanent") if hasattr(error, name)}
-    return json.dumps({"error": kind, "message": str(error), "extra": extra}).encode()
+async def _opened(settings: Settings) -> Engine:
+    from omnimemory.wiring import engine_from
 
-
-def _failure(body: bytes, status: int) -> Exception:
-    """The error that ``failure_body`` told of, of its own class."""
-    try:
-        told = json.loads(body)
-        kind, message, extra = str(told["error"]), str(told["message"]), dict(told["extra"])
-    except (ValueError, KeyError, TypeError):
-        advice = "; see `omnimemory daemon logs`, and restart it after an upgrade"
-        return StoreError(f"the daemon refused a call with status {status}{advice}")
-    if kind == "TimeoutError":
-        return TimeoutError(message)
-    known = getattr(errors, kind, None)
-    if isinstance(known, type) and issubclass(known, OmniMemoryError):
-        return known(message, **extra)
-    return StoreError(message)
+    return await engine_from(settings).__aenter__()

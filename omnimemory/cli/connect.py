@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
+from omnimemory import logs
+from omnimemory.attach.place import Place
 from omnimemory.core.errors import StoreLocked
 from omnimemory.sdk import OmniMemorySDK
 
 if TYPE_CHECKING:
-    from omnimemory.core.schemas import Task
     from omnimemory.engine import Engine
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ async def connect(home: Path | None) -> AsyncIterator[OmniMemorySDK]:
         StoreLocked: another process holds the store and did not give it back in time.
     """
     sdk = OmniMemorySDK() if home is None else OmniMemorySDK(home=home)
+    logs.configure(sdk.settings, quiet=True)
     try:
         await _open(sdk)
         yield sdk
@@ -55,6 +57,8 @@ async def _open(sdk: OmniMemorySDK) -> None:
             await sdk.run(_nothing)
         except StoreLocked as exc:
             if monotonic() > deadline:
+                if Place(sdk.settings.home).holder() is not None:
+                    raise  # the daemon, of which it tells all there is to tell
                 raise StoreLocked(
                     f"{exc}\nCommands share a store while the daemon runs: end that process, then "
                     "`omnimemory daemon start`"
@@ -68,6 +72,23 @@ async def _nothing(engine: Engine) -> None:
     """Opening is all that is wanted."""
 
 
+@contextmanager
+def naming_daemon(home: Path) -> Iterator[None]:
+    """Say so where it is the daemon that keeps the store from what is done inside.
+
+    Raises:
+        StoreLocked: another process holds the store.
+    """
+    try:
+        yield
+    except StoreLocked as exc:
+        if (pid := Place(home).holder()) is None:
+            raise
+        raise StoreLocked(
+            f"the daemon (process {pid}) holds the store; stop it first: omnimemory daemon stop"
+        ) from exc
+
+
 async def served_by_daemon(sdk: OmniMemorySDK) -> bool:
     """Whether the work goes on when this process ends."""
 
@@ -75,22 +96,3 @@ async def served_by_daemon(sdk: OmniMemorySDK) -> bool:
         return engine.elsewhere
 
     return await sdk.run(is_elsewhere)
-
-
-async def awaited(
-    sdk: OmniMemorySDK, task_id: str | None, app_id: str, *, wait: bool | None, timeout: float
-) -> Task | None:
-    """The task once it is settled; None when there is none, or nobody waits for it, or no longer.
-
-    ``wait`` None: only where no daemon does the work.
-    """
-    if task_id is None:
-        return None
-    if wait is None:
-        wait = not await served_by_daemon(sdk)
-    if not wait:
-        return None
-    try:
-        return await sdk.wait_for_task(task_id, app_id, timeout=timeout)
-    except TimeoutError:
-        return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import select
+import sys
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-_FOLLOW_SECONDS = 0.2
+_FOLLOW_MILLISECONDS = 200
 
 
 @app.callback()
@@ -40,7 +41,9 @@ def start(as_json: Json = False, home: Home = None) -> None:
 
 @app.command()
 def stop(
-    timeout: Annotated[float, typer.Option(min=0, help="Longest wait for its work to end, in seconds.")] = 60,
+    timeout: Annotated[
+        float, typer.Option(min=0, metavar="<seconds>", help="Longest wait for its work to end.")
+    ] = 60,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -55,14 +58,16 @@ def stop(
 
 @app.command()
 def status(as_json: Json = False, home: Home = None) -> None:
-    """Whether the daemon runs; exit code 3 where it does not."""
-    from omnimemory.cli.failures import NOT_FOUND
+    """Whether the daemon runs. Exit code 3 where it does not, 5 where it does not answer."""
+    from omnimemory.cli.failures import NOT_FOUND, UNAVAILABLE
     from omnimemory.cli.output import print_document
     from omnimemory.daemon import process
 
     found = process.status(_place(home))
     if found.ready and found.started_at is not None:
         text = f"The daemon runs (process {found.pid}) since {found.started_at:%Y-%m-%d %H:%M:%S} UTC."
+    elif found.stuck:
+        text = f"The daemon (process {found.pid}) does not answer; {process.kill(found.pid)}."
     elif found.running:
         text = f"The daemon (process {found.pid}) is starting or stopping."
     else:
@@ -70,33 +75,46 @@ def status(as_json: Json = False, home: Home = None) -> None:
     print_document(found.model_dump(mode="json"), text, as_json=as_json)
     if not found.running:
         raise typer.Exit(NOT_FOUND)
+    if found.stuck:
+        raise typer.Exit(UNAVAILABLE)
 
 
 @app.command()
 def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it is written.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 50,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, metavar="<number>", help="How many of the last lines.")
+    ] = 50,
+    as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Show the daemon's log."""
-    from omnimemory.core.errors import NotFound
+    from omnimemory.cli.output import print_json
+    from omnimemory.core.errors import InvalidRequest
 
-    path = _place(home).log
+    if follow and as_json:
+        raise InvalidRequest("--json prints one document, and a log that goes on is none; leave --follow out")
+    place = _place(home)
     try:
-        with path.open(encoding="utf-8", errors="replace") as log:
-            for line in deque(log, maxlen=lines):
+        with place.open_log() as log:
+            last = deque(log, maxlen=lines)
+            if as_json:
+                print_json({"log": str(place.log), "lines": [line.rstrip("\n") for line in last]})
+                return
+            for line in last:
                 _show(line)
-            while follow:
-                if line := log.readline():
+            while follow and not _left():
+                for line in log:
                     _show(line)
-                else:
-                    time.sleep(_FOLLOW_SECONDS)
-    except FileNotFoundError as exc:
-        raise NotFound(
-            f"no daemon ever ran here: there is no {path}; start one: omnimemory daemon start"
-        ) from exc
     except KeyboardInterrupt:
         return
+
+
+def _left() -> bool:
+    """Whether nobody reads what is printed any more; waits a moment for that."""
+    reader = select.poll()
+    reader.register(sys.stdout, 0)  # an error or a hang-up is told unasked
+    return bool(reader.poll(_FOLLOW_MILLISECONDS))
 
 
 def _show(line: str) -> None:

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from typer import Exit
 
+from omnimemory.cli.connect import naming_daemon
+from omnimemory.cli.failures import INTERRUPTED
 from omnimemory.cli.output import bars, console
 from omnimemory.core.errors import StoreError, StoreLocked
 from omnimemory.core.settings import Settings
@@ -19,9 +22,6 @@ from omnimemory.stores.base import VectorStore
 from omnimemory.wiring import embedder_from, ledger_from, store_from
 
 Say = Callable[[str], None]
-
-INTERRUPTED = 130
-"""The exit code that shells give a command ended by Ctrl-C."""
 
 
 def fill_store(settings: Settings, provider: str, *, app_id: str | None, replace: bool) -> list[FilledApp]:
@@ -69,7 +69,8 @@ async def _fill(
     embedder = embedder_from(settings, given=None, counter=TokenCounter())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(embedder.aclose)
-        await stack.enter_async_context(store)
+        with naming_daemon(settings.home):
+            await stack.enter_async_context(store)
         await store.check()
         ledger = await stack.enter_async_context(ledger_from(settings))
         filling = Filling(
@@ -79,21 +80,24 @@ async def _fill(
         if held:
             say(f"Resuming: {provider} holds {held:,} memories, the ledger {total:,}.")
         await filling.fill()
-        async with _kept_from_others(in_use, filled=provider, say=say):
+        async with _kept_from_others(in_use, home=settings.home, filled=provider, say=say):
             return await filling.verify()
 
 
 @asynccontextmanager
-async def _kept_from_others(store: VectorStore | None, *, filled: str, say: Say) -> AsyncIterator[None]:
+async def _kept_from_others(
+    store: VectorStore | None, *, home: Path, filled: str, say: Say
+) -> AsyncIterator[None]:
     """Hold an embedded store, so that nobody writes. One that does not open keeps nobody from writing."""
     async with AsyncExitStack() as stack:
         if store is not None:
             try:
-                await stack.enter_async_context(store)
+                with naming_daemon(home):
+                    await stack.enter_async_context(store)
             except StoreLocked as exc:
                 raise StoreLocked(
-                    f"{filled} is filled, but not verified while others may write: {exc}. "
-                    "Stop that process and run this again: it goes on where it was"
+                    f"{filled} is filled, but not verified while others may write: {exc}\n"
+                    "Run this again after that: it goes on where it was"
                 ) from exc
             except StoreError as exc:
                 say(f"{store.provider} does not work and is left alone: {exc}")

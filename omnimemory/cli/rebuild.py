@@ -23,15 +23,16 @@ def rebuild(
     to: Annotated[
         str | None,
         typer.Option(
+            metavar="<provider>",
             help="Fill the store of this provider instead, which its settings describe as usual; the "
-            "current one stays in use. What it holds of the applications and the ledger does not is removed."
+            "current one stays in use. What it holds of the applications and the ledger does not is removed.",
         ),
     ] = None,
     switch: Annotated[
         bool, typer.Option("--switch", help="With --to: at the end, set the provider in ./.env.")
     ] = False,
     app_id: Annotated[
-        str | None, typer.Option(help="Only this application; all of them if left out.")
+        str | None, typer.Option(metavar="<id>", help="Only this application; all of them if left out.")
     ] = None,
     as_json: Json = False,
     home: Home = None,
@@ -52,7 +53,7 @@ def rebuild(
 
 
 def _rebuild_in_place(home: Path | None, *, app_id: str | None, as_json: bool) -> None:
-    from omnimemory.cli.connect import connect
+    from omnimemory.cli.connect import connect, naming_daemon
     from omnimemory.cli.output import bars, console, print_document
     from omnimemory.ops.rebuild import rebuild as rebuild_store
 
@@ -60,7 +61,7 @@ def _rebuild_in_place(home: Path | None, *, app_id: str | None, as_json: bool) -
         async with connect(home) as sdk:
             return await sdk.run(lambda engine: rebuild_store(engine, app_id=app_id, on_progress=on_progress))
 
-    with bars(console(errors=True)) as progress:
+    with naming_daemon(settings_of(home).home), bars(console(errors=True)) as progress:
         bar = progress.add_task("Rebuilding", total=None)
         count = asyncio.run(run(lambda done, total: progress.update(bar, completed=done, total=total)))
     text = f"{count} {'memory' if count == 1 else 'memories'} rebuilt."

@@ -11,7 +11,7 @@ from omnimemory.cli.options import Home, Json, settings_of
 
 def reindex(
     app_id: Annotated[
-        str | None, typer.Option(help="Only this application; all of them if left out.")
+        str | None, typer.Option(metavar="<id>", help="Only this application; all of them if left out.")
     ] = None,
     as_json: Json = False,
     home: Home = None,

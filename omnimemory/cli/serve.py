@@ -11,18 +11,25 @@ from omnimemory.cli.options import Home, settings_of
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="The address to listen on; OMNIMEMORY_API_HOST if left out.")
+        str | None,
+        typer.Option(metavar="<address>", help="The address to listen on; OMNIMEMORY_API_HOST if left out."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="The port; OMNIMEMORY_API_PORT if left out.")
+        int | None,
+        typer.Option(min=0, max=65535, metavar="<port>", help="The port; OMNIMEMORY_API_PORT if left out."),
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Server processes; several need a Postgres ledger and a store server."),
+        typer.Option(
+            min=1,
+            metavar="<number>",
+            help="Server processes; several need a Postgres ledger and a store server.",
+        ),
     ] = None,
     home: Home = None,
 ) -> None:
     """Serve the REST API until stopped."""
+    from omnimemory.cli.connect import naming_daemon
     from omnimemory.core.errors import ConfigError, InvalidRequest
 
     settings = settings_of(home)
@@ -32,4 +39,5 @@ def serve(
         from omnimemory.api.run import serve as serve_api
     except ModuleNotFoundError as exc:
         raise ConfigError(f'the REST API needs {exc.name}: pip install "omnimemory[server]"') from exc
-    serve_api(settings, host=host, port=port, workers=workers)
+    with naming_daemon(settings.home):
+        serve_api(settings, host=host, port=port, workers=workers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,10 +10,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from omnimemory.attach.place import DaemonState, Place
+from omnimemory.attach.place import DaemonState, Place, Sign
 from omnimemory.core.base import Frozen
 from omnimemory.core.errors import ConfigError, OmniMemoryError, StoreLocked, StoreUnavailable
-from omnimemory.stores.folder_lock import FolderLock
 
 FAILED, BUSY = 1, 4
 """Exit codes of the daemon's process: it did not start; it did not, as another process holds the data."""
@@ -28,12 +26,15 @@ _LOG_BYTES = 10_000_000
 
 
 class DaemonStatus(Frozen):
-    """Whether a daemon runs in a home, and since when. ``running`` without ``ready``: it is starting,
-    or stopping and finishing its work.
+    """Whether a daemon runs in a home, and since when.
+
+    ``running`` without ``ready``: it is starting, or stopping and finishing its work; when ``stuck``, it
+    does not answer.
     """
 
     running: bool
     ready: bool = False
+    stuck: bool = False
     pid: int | None = None
     socket: Path | None = None
     started_at: datetime | None = None
@@ -43,14 +44,16 @@ class DaemonStatus(Frozen):
 
 def status(place: Place) -> DaemonStatus:
     """What is known of the daemon; the leftovers of a dead one are removed."""
-    state = place.state()
-    if _holder(place) is None:
+    state, holder = place.state(), place.holder()
+    if holder is None:
         place.clear()
         return DaemonStatus(running=False, home=place.home, log=place.log)
+    sign = place.sign()
     return DaemonStatus(
         running=True,
-        ready=place.running() is not None,
-        pid=None if state is None else state.pid,
+        ready=sign is Sign.ANSWERS,
+        stuck=sign is Sign.SILENT,
+        pid=holder or (None if state is None else state.pid),
         socket=None if state is None else state.socket,
         started_at=None if state is None else state.started_at,
         home=place.home,
@@ -64,8 +67,13 @@ def start(place: Place) -> tuple[DaemonState, bool]:
     Raises:
         OmniMemoryError: it does not start; the message holds the reason it gave.
     """
-    if (state := place.running()) is not None:
+    sign = place.sign()
+    if sign is Sign.ANSWERS and (state := place.state()) is not None:
+        place.token()  # without it nobody can use what runs
         return state, False
+    if sign is Sign.SILENT:
+        holder = place.holder()
+        raise StoreUnavailable(f"the daemon (process {holder}) does not answer; {kill(holder)}")
     _require_server()
     place.prepare()
     if place.log.exists() and place.log.stat().st_size > _LOG_BYTES:
@@ -84,7 +92,7 @@ def start(place: Place) -> tuple[DaemonState, bool]:
         if (state := place.running()) is not None:
             return state, state.pid == child.pid
         if child.poll() is not None:
-            if _holder(place) is not None:  # another one was quicker
+            if place.holder() is not None:  # another one was quicker
                 time.sleep(_POLL_SECONDS)
                 continue
             raise _refusal(place, since=before, busy=child.returncode == BUSY)
@@ -101,15 +109,15 @@ def stop(place: Place, *, timeout: float = STOP_SECONDS) -> bool:
     deadline = time.monotonic() + timeout
     told: int | None = None
     found = False
-    while (holder := _holder(place)) is not None:
+    while (holder := place.holder()) is not None:
         found = True
         state = place.state()
         if told is None and state is not None and state.pid == holder:
             told = _told_to_end(holder)
         if time.monotonic() > deadline:
             raise StoreUnavailable(
-                f"the daemon (process {holder}) still finishes its work after {timeout:.0f} s; "
-                f"wait, or end it with `kill -9 {holder}`: nothing acknowledged is lost"
+                f"the daemon (process {holder}) still runs after {timeout:.0f} s: it finishes its work, or "
+                f"is stuck; wait, or {kill(holder)}"
             )
         time.sleep(_POLL_SECONDS)
     place.clear()
@@ -126,23 +134,9 @@ def _told_to_end(pid: int) -> int:
     return pid
 
 
-def _holder(place: Place) -> int | None:
-    """The living process that is the daemon, 0 where it is not known yet; None where there is none.
-
-    The system's lock tells, not a number in a file, which may be another process's by now.
-    """
-    if not place.folder.is_dir():
-        return None
-    lock = FolderLock(place.folder)
-    try:
-        lock.acquire()
-    except StoreLocked:
-        try:
-            return int(json.loads(lock.path.read_bytes())["pid"])
-        except (OSError, ValueError, KeyError, TypeError):  # it is being written right now
-            return 0
-    lock.release()
-    return None
+def kill(pid: int | None) -> str:
+    """How to end a daemon that does not end by itself."""
+    return f"end it with `kill -9 {pid}`: nothing acknowledged is lost"
 
 
 def _require_server() -> None:

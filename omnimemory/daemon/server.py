@@ -9,37 +9,41 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from omnimemory import logs
 from omnimemory.api.server import create_app
 from omnimemory.attach.calls import CALLS
+from omnimemory.attach.line import CALLS_PATH, DATA_HEADER, failure_body
 from omnimemory.attach.place import DaemonState, Place, data_identity
-from omnimemory.attach.remote import CALLS_PATH, failure_body
-from omnimemory.core.errors import ConfigError, NotFound, OmniMemoryError, StoreLocked
+from omnimemory.attach.remote import other_data
+from omnimemory.core.errors import (
+    ConfigError,
+    NotFound,
+    OmniMemoryError,
+    StoreLocked,
+    StoreUnavailable,
+)
 from omnimemory.core.settings import Settings
-from omnimemory.engine import Engine
 from omnimemory.stores.folder_lock import FolderLock
 
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.1
 
-GRACE_SECONDS = 5
-"""How long calls under way may take once the daemon is told to stop; a wait for work is cut short."""
-
 
 def serve(settings: Settings) -> None:
-    """Serve the settings' home until SIGTERM or SIGINT, then let queued work finish for a while.
+    """Serve the settings' home until SIGTERM or SIGINT; then calls under way and queued work go on for a
+    while, and a wait for work is cut short.
 
     Raises:
         StoreLocked: a daemon runs there already.
@@ -79,37 +83,33 @@ def _end(_signal: int, _frame: object) -> None:
 
 
 def _serve(settings: Settings, place: Place) -> None:
-    token = place.token()
-    if token is None:
-        raise ConfigError(f"{place.folder} holds no token; remove the folder and start again")
-    rest = create_app(settings.model_copy(update={"api_keys": _keys(settings, token)}))
-    app = DaemonApp(rest, engine=lambda: rest.state.service.engine, token=token)
+    token = place.kept_token()
     listening = place.bind()
-    place.announce(
-        DaemonState(
-            pid=os.getpid(),
-            socket=Path(listening.getsockname()),
-            data=data_identity(settings),
-            version=version("omnimemory"),
-            started_at=datetime.now(UTC),
-        )
+    state = DaemonState(
+        pid=os.getpid(),
+        socket=Path(listening.getsockname()),
+        data=data_identity(settings),
+        version=version("omnimemory"),
+        started_at=datetime.now(UTC),
     )
+    place.announce(state)
+    rest = create_app(settings.model_copy(update={"api_keys": _keys(settings, token)}))
+    app = DaemonApp(rest, place=place, state=state, token=token)
     config = uvicorn.Config(
         app,
         loop="asyncio",
         lifespan="on",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=settings.request_drain_seconds,
         workers=1,
     )
     try:
         uvicorn.Server(config).run(sockets=[listening])
     except SystemExit:
-        if app.failed is None:
-            raise
-    if app.failed is not None:
-        raise app.failed
+        if (failure := getattr(rest.state, "failure", None)) is not None:
+            raise failure from None
+        raise
 
 
 def _keys(settings: Settings, token: str) -> SecretStr:
@@ -123,27 +123,19 @@ def _keys(settings: Settings, token: str) -> SecretStr:
     return SecretStr(f"{others},{token}" if others else token)
 
 
+_STOPPING = "the daemon is stopping and cut the call short; what it accepted before is kept"
+
+
 class DaemonApp:
-    """Requests below ``CALLS_PATH`` are calls of the engine; all others are the REST server's.
+    """Requests below ``CALLS_PATH`` are calls of the engine; all others are the REST server's."""
 
-    ``failed`` is what kept the REST server from starting.
-    """
-
-    failed: OmniMemoryError | None = None
-
-    def __init__(self, rest: ASGIApp, *, engine: Callable[[], Engine], token: str) -> None:
+    def __init__(self, rest: FastAPI, *, place: Place, state: DaemonState, token: str) -> None:
         self._rest = rest
-        self._engine = engine
+        self._place = place
+        self._state = state
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            try:
-                await self._rest(scope, receive, send)
-            except OmniMemoryError as exc:
-                self.failed = exc
-                raise
-            return
         if scope["type"] != "http" or not scope["path"].startswith(CALLS_PATH):
             await self._rest(scope, receive, send)
             return
@@ -163,14 +155,17 @@ class DaemonApp:
         name = request.url.path.removeprefix(CALLS_PATH)
         body = await request.body()
         try:
+            if request.headers.get(DATA_HEADER) != self._state.data:
+                raise other_data(self._place, self._state.pid)
             call = CALLS.get(name)
             if call is None:
                 raise NotFound(f"the daemon knows no call {name!r}; restart it after an upgrade")
-            result = await _while_connected(request, asyncio.create_task(call.on(self._engine(), body)))
+            engine = self._rest.state.service.engine
+            result = await _while_connected(request, asyncio.create_task(call.on(engine, body)))
         except (OmniMemoryError, TimeoutError) as exc:
             return Response(failure_body(exc), 400, media_type="application/json")
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError:  # nothing else cancels the answer to a caller that is still there
+            return Response(failure_body(StoreUnavailable(_STOPPING)), 503, media_type="application/json")
         except Exception:  # the server's edge: the caller gets a status, the log the cause
             logger.exception("the call %s failed", name)
             return Response(status_code=500)

@@ -8,45 +8,18 @@ import signal
 import time
 from pathlib import Path
 
-import httpx
 import pytest
+from typer.testing import CliRunner
 
+from omnimemory.attach import line
+from omnimemory.attach.line import DATA_HEADER
 from omnimemory.attach.place import Place
-from omnimemory.core.errors import ConfigError, StoreLocked
-from omnimemory.core.schemas import Message, UserMessages
-from omnimemory.sdk import OmniMemorySDK, SyncOmniMemorySDK
+from omnimemory.cli import connect
+from omnimemory.cli.app import app
+from omnimemory.core.errors import ConfigError, StoreUnavailable
+from omnimemory.sdk import SyncOmniMemorySDK
 from tests.cli.conftest import Shell
-
-ADD = ("memory", "add", "--app-id", "app", "--user-id", "ann", "--no-infer", "--json")
-LIST = ("memory", "list", "--app-id", "app", "--json")
-
-
-def started(shell: Shell) -> int:
-    done = shell.process("daemon", "start", "--json")
-    assert done.returncode == 0, done.stderr
-    return int(json.loads(done.stdout)["pid"])
-
-
-def stored(shell: Shell) -> set[str]:
-    done = shell("memory", "list", "--app-id", "app", "--json")
-    assert done.exit_code == 0, done.stderr
-    return {memory["document"] for memory in json.loads(done.stdout)["memories"]}
-
-
-def client(shell: Shell, *, token: str | None) -> httpx.Client:
-    state = Place(shell.home).running()
-    assert state is not None
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    transport = httpx.HTTPTransport(uds=str(state.socket))
-    return httpx.Client(transport=transport, base_url="http://localhost", headers=headers)
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended, its parent aside."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
+from tests.cli.daemons import ADD, LIST, client, frozen, gone, model_that_never_answers, said, started, stored
 
 
 def test_a_daemon_starts_tells_of_itself_and_stops(shell: Shell) -> None:
@@ -81,6 +54,8 @@ def test_the_rest_api_is_on_its_socket_for_who_has_the_token(shell: Shell) -> No
         assert [memory["document"] for memory in found.json()["memories"]] == ["I keep bees."]
         assert http.post("/daemon/calls/engine.stats", content=b"{}").json()["provider"] == "qdrant-local"
         assert http.post("/daemon/calls/engine.explode", content=b"{}").status_code == 400
+        other = {DATA_HEADER: "another store"}
+        assert http.post("/daemon/calls/engine.stats", content=b"{}", headers=other).status_code == 400
         assert http.post("/daemon/calls/engine.recall", content=b"nonsense").status_code == 400
     for token in (None, "wrong"):
         with client(shell, token=token) as http:
@@ -115,11 +90,29 @@ def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
     try:
         state = Place(shell.home).state()
         assert state is not None
-        assert shell(*ADD, "-m", "user: I keep bees.").exit_code == 0
-        assert stored(shell) == {"I keep bees."}
+        with SyncOmniMemorySDK(home=shell.home) as sdk:
+            sdk.add_memory(said("I keep bees."), infer=False)
+            shell("daemon", "stop")
+            started(shell)
+            assert [memory.text for memory in sdk.list_memories("app")] == ["I keep bees."]
+        again = Place(shell.home).state()
+        assert again is not None
+        assert again.socket == state.socket
     finally:
         shell("daemon", "stop")
     assert not state.socket.parent.exists()
+
+
+def test_a_socket_is_put_in_no_folder_that_others_can_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    place = Place(tmp_path / ("deep" * 30))
+    place.bind().close()
+    (apart,) = tmp_path.iterdir()
+    apart.chmod(0o755)
+    with pytest.raises(ConfigError, match=f"{apart} is open to others"):
+        place.bind()
 
 
 def test_a_daemon_that_cannot_have_the_store_says_who_has_it(shell: Shell) -> None:
@@ -148,6 +141,90 @@ def test_the_log_is_shown_and_followed(shell: Shell) -> None:
     following.send_signal(signal.SIGINT)
     assert following.communicate(timeout=30)[1] == ""
     assert following.returncode == 0
+    document = json.loads(shell("daemon", "logs", "-n", "1", "--json").stdout)
+    assert document == {"log": str(place.log), "lines": ["four"]}
+    assert shell("daemon", "logs", "-f", "--json").exit_code == 2
+
+
+def test_following_the_log_ends_with_its_reader(shell: Shell) -> None:
+    place = Place(shell.home)
+    place.prepare()
+    place.log.write_text("one\n")
+    with shell.begin("daemon", "logs", "-f") as following:
+        assert following.stdout is not None
+        assert following.stdout.readline() == "one\n"
+        following.stdout.close()
+        assert following.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("command", ["start", "status", "stop", "logs"])
+def test_a_home_that_is_no_folder_is_named(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("OMNIMEMORY_HOME", str(file))
+    done = CliRunner().invoke(app, ["daemon", command])
+    assert done.exit_code == 2
+    assert f"OMNIMEMORY_HOME: {file}" in done.stderr
+
+
+def test_a_daemon_that_does_not_answer_keeps_nobody_waiting(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = started(shell)
+    monkeypatch.setattr(connect, "LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(line, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(line, "SILENT_SECONDS", 0.1)
+    with SyncOmniMemorySDK(home=shell.home) as sdk:
+        sdk.list_memories("app")
+        with frozen(pid), pytest.raises(StoreUnavailable, match="does not answer"):
+            sdk.list_memories("app")
+        assert sdk.list_memories("app").memories == ()
+    with frozen(pid):
+        status = shell("daemon", "status")
+        assert status.exit_code == 5
+        assert f"The daemon (process {pid}) does not answer" in status.stdout
+        start = shell("daemon", "start")
+        assert (start.exit_code, "does not answer" in start.stderr) == (5, True)
+        listing = shell(*LIST)
+        assert (listing.exit_code, "omnimemory daemon status" in listing.stderr) == (4, True)
+
+
+def test_a_token_that_is_gone_comes_with_the_next_daemon(shell: Shell) -> None:
+    started(shell)
+    token = shell.home / "daemon" / "token"
+    token.write_text("")
+    for command in (LIST, ("daemon", "start")):
+        done = shell(*command)
+        assert (done.exit_code, str(token) in done.stderr, "daemon stop" in done.stderr) == (2, True, True)
+    with SyncOmniMemorySDK(home=shell.home) as sdk:
+        shell("daemon", "stop")
+        started(shell)
+        sdk.list_memories("app")
+        shell("daemon", "stop")
+        token.unlink()
+        started(shell)
+        assert sdk.list_memories("app").memories == ()
+
+
+def test_a_command_that_waits_is_told_that_the_daemon_stops(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNIMEMORY_REQUEST_DRAIN_SECONDS", "0")
+    monkeypatch.setenv("OMNIMEMORY_SHUTDOWN_SECONDS", "0")
+    with model_that_never_answers(monkeypatch):
+        started(shell)
+        adding = ("memory", "add", "--app-id", "app", "--user-id", "ann", "--wait", "--json")
+        waiting = shell.begin(*adding, "-m", "user: I keep bees.")
+        with client(shell, token=Place(shell.home).token()) as http:
+            while not http.get("/api/v1/tasks", params={"app_id": "app"}).json()["tasks"]:
+                time.sleep(0.01)  # until it has handed in what it then waits for
+        assert shell("daemon", "stop").exit_code == 0
+        out, err = waiting.communicate(timeout=60)
+    assert (waiting.returncode, "Traceback" in err) == (5, False)
+    assert json.loads(out)["status"] == "accepted"
+    assert stored(shell) == {"I keep bees."}
 
 
 def test_another_store_or_ledger_than_the_daemons_is_refused(
@@ -171,65 +248,9 @@ def test_commands_at_once_all_succeed(shell: Shell, served: bool) -> None:
     assert stored(shell) == set(texts)
 
 
-def test_a_rebuild_asks_for_the_daemons_end(shell: Shell) -> None:
-    started(shell)
-    done = shell("rebuild")
-    assert done.exit_code == 4
-    assert "omnimemory daemon stop" in done.stderr
-
-
-# The SDK in other processes
-
-
-def test_an_sdk_uses_the_daemon_and_leaves_it_running(shell: Shell) -> None:
+@pytest.mark.parametrize("command", ["rebuild", "reindex"])
+def test_work_on_the_store_itself_asks_for_the_daemons_end(shell: Shell, command: str) -> None:
     pid = started(shell)
-    with SyncOmniMemorySDK(home=shell.home) as one, SyncOmniMemorySDK(home=shell.home, n_results=3) as two:
-        message = Message(role="user", content="I keep bees behind the barn.")
-        accepted = one.add_memory(UserMessages(app_id="app", user_id="ann", messages=[message]))
-        task = two.wait_for_task(accepted["task_id"], "app", timeout=60)
-        assert task.status == "done"
-        (found, *_) = two.query_memory("app", "bees")
-        assert "bees" in found["document"]
-        assert two.describe().store == "qdrant-local"
-        assert one.warm_up()
-    assert json.loads(shell("daemon", "status", "--json").stdout)["pid"] == pid
-
-
-def test_closing_an_sdk_flushes_nobodys_batch(shell: Shell) -> None:
-    started(shell)
-    with SyncOmniMemorySDK(home=shell.home) as sdk:
-        sdk.memory_batcher_add_message("app", "ann", "user", "I keep bees.")
-    with SyncOmniMemorySDK(home=shell.home) as sdk:
-        assert sdk.memory_batcher_add_message("app", "ann", "user", "And goats.")["pending_messages"] == 2
-
-
-async def test_an_sdk_with_a_model_of_its_own_does_not_use_the_daemon(shell: Shell) -> None:
-    started(shell)
-    async with OmniMemorySDK(home=shell.home, reranker=lambda query, found: found) as sdk:
-        with pytest.raises(StoreLocked):
-            await sdk.list_memories("app")
-
-
-def test_a_daemon_that_was_started_again_is_met_again(shell: Shell) -> None:
-    first = started(shell)
-    with SyncOmniMemorySDK(home=shell.home) as sdk:
-        sdk.list_memories("app")
-        shell("daemon", "stop")
-        assert started(shell) != first
-        assert sdk.list_memories("app").memories == ()
-
-
-def test_errors_come_back_as_what_they_are(shell: Shell) -> None:
-    started(shell)
-    with SyncOmniMemorySDK(home=shell.home) as sdk:
-        assert sdk.get_memory("unknown", "app") is None
-        with pytest.raises(LookupError, match="unknown"):
-            sdk.restore_memory("unknown", "app")
-        accepted = sdk.add_memory(
-            UserMessages(app_id="app", user_id="ann", messages=[Message(role="user", content="Hi.")])
-        )
-        sdk.wait_for_task(accepted["task_id"], "app", timeout=60)
-        with pytest.raises(ConfigError, match="started with another"):
-            SyncOmniMemorySDK(home=shell.home, ledger_url=f"sqlite:///{shell.home}/other.db").list_memories(
-                "a"
-            )
+    done = shell(command)
+    assert done.exit_code == 4
+    assert f"the daemon (process {pid}) holds the store; stop it first: omnimemory daemon stop" in done.stderr
