@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from pydantic import JsonValue
 
@@ -43,10 +43,10 @@ def unstored_turns(scope: Scope, messages: Sequence[Message]) -> list[Memory]:
 
 
 class SummaryDelivery:
-    """Does a summary task: the full summary, then its delivery.
+    """Does a summary task: the full summary, then one attempt to deliver it.
 
-    The summary and each attempt are checkpointed, so a restart neither asks the model again nor
-    starts the attempts anew.
+    The summary and each attempt are checkpointed, so that what comes next, another attempt or a
+    restart, neither asks the model again nor counts the attempts anew.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SummaryDelivery:
         """The result with its delivery log.
 
         Raises:
-            DeliveryFailed: after the last attempt, or at a refusal that will not change.
+            DeliveryFailed: it was not delivered; says when to run the task again, if at all.
         """
         result = dict(task.result or {})
         if task.progress == 0:
@@ -81,7 +81,7 @@ class SummaryDelivery:
                 turns, fast=False, instructions=self._settings.note_instructions, usage=usage
             )
             result |= {"content": summary.content, "structured": dict(summary.structured or {})}
-            await self._ledger.apply(Plan(), task=task, progress=1, result=result)
+            await self._note(task, result)
         await self._deliver(task, result)
         return result
 
@@ -98,25 +98,38 @@ class SummaryDelivery:
             "structured": result["structured"],
             "delivery": "webhook",
         }
-        tried = len(log) % self._settings.webhook_attempts
-        for attempt in range(tried, self._settings.webhook_attempts):
-            entry: Result = {"at": datetime.now(UTC).isoformat()}
-            failure: DeliveryFailed | None = None
-            try:
-                entry["status"] = await self._sender.post(str(task.payload["callback_url"]), body, headers)
-            except DeliveryFailed as exc:
-                entry["error"] = str(exc)
-                failure = exc
-            permanent = failure is not None and failure.permanent
-            self._observer.delivered("refused" if permanent else "failed" if failure else "delivered")
-            log.append(entry)
-            result["deliveries"] = log
-            await self._ledger.apply(Plan(), task=task, progress=1, result=result)
-            if failure is None:
-                return
-            if permanent or attempt + 1 == self._settings.webhook_attempts:
-                raise failure
-            await asyncio.sleep(self._settings.webhook_base_seconds * 2**attempt)
+        entry: Result = {"at": datetime.now(UTC).isoformat()}
+        try:
+            entry["status"] = await self._sender.post(str(task.payload["callback_url"]), body, headers)
+        except DeliveryFailed as exc:
+            entry["error"] = str(exc)
+            wait = None if exc.permanent else self._wait(log)
+            if wait is not None:
+                entry["next_at"] = (datetime.now(UTC) + timedelta(seconds=wait)).isoformat()
+            await self._note(task, result | {"deliveries": [*log, entry]})
+            self._observer.delivered("refused" if exc.permanent else "failed")
+            raise DeliveryFailed(str(exc), permanent=exc.permanent, retry_after=wait) from exc
+        result["deliveries"] = [*log, entry]
+        await self._note(task, result)
+        self._observer.delivered("delivered")
+
+    async def _note(self, task: Task, result: Result) -> None:
+        """What a restart must not do again."""
+        await self._ledger.apply(Plan(), task=task, progress=1, result=result)
+
+    def _wait(self, log: Sequence[JsonValue]) -> float | None:
+        """Seconds until the next attempt, after those of the log and one more; None when it was the last.
+
+        A task that was retried by hand has an earlier round of attempts in its log, with a final one.
+        """
+        tried = sum(1 for _ in takewhile(_has_a_next, reversed(log)))
+        if tried + 1 >= self._settings.webhook_attempts:
+            return None
+        return float(self._settings.webhook_base_seconds * 2**tried)
+
+
+def _has_a_next(entry: JsonValue) -> bool:
+    return isinstance(entry, dict) and "next_at" in entry
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

@@ -27,10 +27,26 @@ from omnimemory.core.settings import Settings
 
 SIGNATURE_HEADER = "X-OmniMemory-Signature"
 TIMESTAMP_HEADER = "X-OmniMemory-Timestamp"
-_REFUSED_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type"})
+OUR_HEADERS = frozenset({"accept-encoding", "content-type", "host", "user-agent"})
+TRANSPORT_HEADERS = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+OUR_PREFIX = "x-omnimemory-"
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_TEXT = re.compile(r"[\t -~]*")
+_HOST_NAME = re.compile(r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -39,7 +55,7 @@ def check_callback(url: str, headers: Mapping[str, str], *, allow_private: bool)
 
     Raises:
         InvalidRequest: another scheme than http(s), credentials in the URL, an address that is not
-            public, or a header that the transport owns.
+            public, or a header that is ours or the transport's to set, or given twice.
     """
     parts = _split(url)
     try:
@@ -49,9 +65,11 @@ def check_callback(url: str, headers: Mapping[str, str], *, allow_private: bool)
     else:
         if not (allow_private or _is_public(address)):
             raise InvalidRequest(f"callback_url points to {address}, which is not a public address")
-    refused = sorted(name for name in headers if name.strip().lower() in _REFUSED_HEADERS)
+    refused = sorted(name for name in headers if _is_reserved(name.strip().lower()))
     if refused:
         raise InvalidRequest(f"callback_headers may not set {', '.join(refused)}")
+    if len({name.lower() for name in headers}) < len(headers):
+        raise InvalidRequest("callback_headers may name a header once; case makes no difference")
     if not all(_HEADER_NAME.fullmatch(name) and _HEADER_TEXT.fullmatch(headers[name]) for name in headers):
         raise InvalidRequest("callback_headers must be names without blanks and single-line ASCII text")
 
@@ -65,35 +83,49 @@ class WebhookSender:
     async def post(self, url: str, body: Mapping[str, JsonValue], headers: Mapping[str, str]) -> int:
         """Deliver once and return the receiver's 2xx status.
 
+        All of it, from the look-up of the name to the status, takes ``OMNIMEMORY_WEBHOOK_TIMEOUT`` at
+        most. What follows the status is not read.
+
         Raises:
-            DeliveryFailed: any other answer, none at all, or a target that is not allowed.
+            DeliveryFailed: any other answer, none in time, or a target that is not allowed.
         """
-        parts = _split(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        address = await self._address(parts.hostname or "", port)
-        content = json.dumps(body, ensure_ascii=False).encode()
-        host = parts.hostname or ""
-        pinned = f"[{address}]" if ":" in address else address
-        target = parts._replace(netloc=f"{pinned}:{port}").geturl()
+        seconds = self._settings.webhook_timeout
         try:
-            async with httpx.AsyncClient(
-                timeout=self._settings.webhook_timeout, follow_redirects=False, trust_env=False
-            ) as client:
-                answer = await client.post(
-                    target,
-                    content=content,
-                    headers={**headers, **self._own_headers(parts.netloc.rpartition("@")[2], content)},
-                    extensions={"sni_hostname": host} if parts.scheme == "https" else {},
-                )
+            async with asyncio.timeout(seconds):
+                status = await self._status(url, json.dumps(body, ensure_ascii=False).encode(), headers)
+        except TimeoutError as exc:
+            raise DeliveryFailed(f"no answer within {seconds:g} s", permanent=False) from exc
         except httpx.HTTPError as exc:
             raise DeliveryFailed(f"no answer: {type(exc).__name__}", permanent=False) from exc
-        if answer.is_success:
+        if 200 <= status < 300:
+            return status
+        permanent = status < 500 and status not in (408, 425, 429)
+        raise DeliveryFailed(f"the receiver answered {status}", permanent=permanent)
+
+    async def _status(self, url: str, content: bytes, headers: Mapping[str, str]) -> int:
+        parts = _split(url)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        address = await self._address(host, port)
+        pinned = f"[{address}]" if ":" in address else address
+        target = parts._replace(netloc=f"{pinned}:{port}").geturl()
+        sent = httpx.Headers(headers)
+        sent.update(self._own_headers(parts.netloc, content))  # ours win, however theirs are written
+        extensions = {"sni_hostname": host} if parts.scheme == "https" else {}
+        async with (
+            # the time is limited as a whole: a limit for each read lets an answer drip for ever
+            httpx.AsyncClient(timeout=httpx.Timeout(None), follow_redirects=False, trust_env=False) as client,
+            client.stream("POST", target, content=content, headers=sent, extensions=extensions) as answer,
+        ):
             return answer.status_code
-        permanent = answer.status_code < 500 and answer.status_code not in (408, 425, 429)
-        raise DeliveryFailed(f"the receiver answered {answer.status_code}", permanent=permanent)
 
     def _own_headers(self, host: str, content: bytes) -> dict[str, str]:
-        headers = {"Host": host, "Content-Type": "application/json", "User-Agent": "omnimemory"}
+        headers = {
+            "Host": host,
+            "Content-Type": "application/json",
+            "User-Agent": "omnimemory",
+            "Accept-Encoding": "identity",
+        }
         if self._settings.webhook_secret is not None:
             stamp = str(int(time.time()))
             secret = self._settings.webhook_secret.get_secret_value().encode()
@@ -104,9 +136,8 @@ class WebhookSender:
     async def _address(self, host: str, port: int) -> str:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._settings.webhook_timeout):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, TimeoutError, UnicodeError) as exc:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as exc:
             raise DeliveryFailed(f"{host} cannot be resolved", permanent=False) from exc
         addresses = [str(entry[4][0]) for entry in found]
         if not self._settings.webhook_allow_private:
@@ -142,6 +173,7 @@ class HeaderSeal:
 
     def _fernet(self) -> Fernet:
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._path.open("xb") as file:
                 self._path.chmod(0o600)
                 file.write(Fernet.generate_key())
@@ -165,9 +197,15 @@ def _split(url: str) -> SplitResult:
         raise InvalidRequest(
             "callback_url must name its host in ASCII, as https://xn--mnchen-3ya.example/hook"
         )
-    if parts.username or parts.password:
+    if parts.username is not None:
         raise InvalidRequest("callback_url may not carry credentials; use callback_headers")
+    if not (_HOST_NAME.fullmatch(parts.hostname) or parts.netloc.startswith("[")):
+        raise InvalidRequest(f"callback_url names no host: {parts.hostname!r}; as https://example.com/hook")
     return parts
+
+
+def _is_reserved(name: str) -> bool:
+    return name in OUR_HEADERS or name in TRANSPORT_HEADERS or name.startswith(OUR_PREFIX)
 
 
 def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from omnimemory.budget import DailyTokens
 from omnimemory.core.errors import (
+    DeliveryFailed,
     InvalidModelOutput,
     LedgerUnavailable,
     OmniMemoryError,
@@ -43,6 +44,10 @@ IDLE_CHECK_SECONDS = 5.0
 _OUTAGES = (StoreUnavailable, LedgerUnavailable)
 """What says nothing about the task: no number of attempts makes it give up."""
 
+DELIVERY_SHARE = 4
+"""One slot in so many may be delivering to webhooks: how long that takes is up to others' servers."""
+_NO_DELIVERY = tuple(kind for kind in TaskKind if kind is not TaskKind.SUMMARY)
+
 
 class Worker:
     """Claims tasks and does them, as many at once as ``worker_concurrency`` allows.
@@ -69,6 +74,7 @@ class Worker:
         self._changed = changed
         self._bell = Doorbell()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._delivering: set[str] = set()
         self._outage = Outage("the tasks")
         self._claims_are_known = True
 
@@ -93,6 +99,8 @@ class Worker:
             return
         for task in await self._claim():
             self._running[task.task_id] = group.create_task(self._do(task))
+            if task.kind is TaskKind.SUMMARY:
+                self._delivering.add(task.task_id)
         await asyncio.sleep(0)  # what was claimed reads its turns before we ask for more
         await self._bell.wait(await self._ledger.next_due())
 
@@ -103,7 +111,13 @@ class Worker:
         if not self._claims_are_known:  # what a lost answer leased to us, nobody else would free
             await self._ledger.release(keep=list(self._running))
         self._claims_are_known = False
-        claimed = await self._ledger.claim(free, lease_seconds=self._settings.lease_seconds)
+        room = max(1, self._settings.worker_concurrency // DELIVERY_SHARE) - len(self._delivering)
+        kinds = _NO_DELIVERY if room <= 0 else None
+        claimed = await self._ledger.claim(free, lease_seconds=self._settings.lease_seconds, kinds=kinds)
+        if surplus := [task for task in claimed if task.kind is TaskKind.SUMMARY][max(0, room) :]:
+            claimed = [task for task in claimed if task not in surplus]
+            await self._ledger.release(keep=[*self._running, *(task.task_id for task in claimed)])
+            self._bell.ring()  # for what waits behind them
         self._claims_are_known = True
         return claimed
 
@@ -124,6 +138,7 @@ class Worker:
             await self._failed(task, exc, usage)
         finally:
             del self._running[task.task_id]
+            self._delivering.discard(task.task_id)
             self._bell.ring()
             self._changed.notify()
 
@@ -161,6 +176,8 @@ class Worker:
         """
         if isinstance(error, _OUTAGES):
             return self._outage.go_on(error)
+        if isinstance(error, DeliveryFailed):
+            return error.retry_after
         may_pass = isinstance(error, TimeoutError | InvalidModelOutput | VersionConflict) or (
             isinstance(error, OmniMemoryError) and error.transient
         )

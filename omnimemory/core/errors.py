@@ -114,11 +114,15 @@ class InvalidModelOutput(ModelError):
 
 
 class DeliveryFailed(OmniMemoryError):
-    """A webhook's receiver did not take the result; a ``permanent`` refusal is not tried again."""
+    """A webhook's receiver did not take the result; a ``permanent`` refusal is not tried again.
 
-    def __init__(self, message: str, *, permanent: bool = True) -> None:
+    ``retry_after`` is when the next attempt is due, in seconds; None when there shall be none.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = True, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry_after = retry_after
 
 
 class LedgerError(OmniMemoryError):

@@ -10,10 +10,10 @@ import pytest
 
 from omnimemory import OmniMemorySDK
 from omnimemory.core.errors import InvalidRequest
-from omnimemory.core.schemas import ConversationSummaryRequest, Task
+from omnimemory.core.schemas import ConversationSummaryRequest, Message, Task, UserMessages
 
 from .conversations import APP, USER
-from .receiver import Receiver
+from .receiver import Receiver, dripping, endless
 
 SECRET = "a shared secret"
 TALK = "The user asked about the trip to Oslo. The assistant booked a train for Friday."
@@ -33,14 +33,26 @@ async def trusting() -> AsyncIterator[OmniMemorySDK]:
         yield opened
 
 
-async def summarised(sdk: OmniMemorySDK, url: str, headers: dict[str, str] | None = None) -> Task:
-    """The settled task of a summary for ``url``."""
+async def asked(sdk: OmniMemorySDK, url: str, headers: dict[str, str] | None = None) -> str:
+    """The id of the task of a summary for ``url``."""
     request = ConversationSummaryRequest(
         app_id=APP, user_id=USER, messages=TALK, callback_url=url, callback_headers=headers or {}
     )
     response = await sdk.summarize_conversation(request)
     assert response["status"] == "accepted"
-    return await sdk.wait_for_task(response["task_id"], APP, timeout=30)
+    return str(response["task_id"])
+
+
+async def summarised(sdk: OmniMemorySDK, url: str, headers: dict[str, str] | None = None) -> Task:
+    """The settled task of a summary for ``url``."""
+    return await sdk.wait_for_task(await asked(sdk, url, headers), APP, timeout=30)
+
+
+async def remembered(sdk: OmniMemorySDK) -> Task:
+    """The settled task of a note."""
+    said = [Message(role="user", content="I moved from Lisbon to Porto.")]
+    added = await sdk.add_memory(UserMessages(app_id=APP, user_id=USER, messages=said))
+    return await sdk.wait_for_task(added["task_id"], APP, timeout=30)
 
 
 def attempts(task: Task) -> list[dict[str, object]]:
@@ -60,6 +72,8 @@ async def test_the_summary_is_posted_with_the_callers_headers(
     assert delivery.headers["authorization"] == "Bearer token123"
     assert delivery.headers["content-type"] == "application/json"
     assert delivery.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert delivery.headers["accept-encoding"] == "identity"
+    assert delivery.headers["user-agent"] == "omnimemory"
     assert delivery.body["task_id"] == task.task_id
     assert (delivery.body["app_id"], delivery.body["user_id"]) == (APP, USER)
     assert (delivery.body["status"], delivery.body["delivery"]) == ("completed", "webhook")
@@ -88,6 +102,8 @@ async def test_the_delivery_log_is_in_the_tasks_result(trusting: OmniMemorySDK, 
     assert task.status == "done"
     assert [entry.get("status") for entry in attempts(task)] == [None, None, 200]
     assert "503" in str(attempts(task)[0]["error"])
+    assert ["next_at" in entry for entry in attempts(task)] == [True, True, False]
+    assert task.attempts == 3
     assert len({delivery.content for delivery in receiver.deliveries}) == 1
 
 
@@ -122,6 +138,62 @@ async def test_a_permanent_refusal_is_not_tried_again(
     assert task.status == "parked"
     assert str(status) in str(task.error)
     assert len(receiver.deliveries) == 1
+
+
+async def test_after_a_permanent_refusal_a_retry_has_all_its_attempts(
+    trusting: OmniMemorySDK, receiver: Receiver
+) -> None:
+    receiver.statuses = [404, 500, 500, 200]
+    task = await summarised(trusting, receiver.url)
+    await trusting.retry_task(task.task_id, APP)
+    again = await trusting.wait_for_task(task.task_id, APP, timeout=30)
+    assert (again.status, len(receiver.deliveries)) == ("done", 4)
+
+
+async def test_the_wait_for_the_next_attempt_keeps_nobody_from_work(receiver: Receiver) -> None:
+    receiver.statuses = [500]
+    async with OmniMemorySDK(
+        webhook_allow_private=True, webhook_base_seconds=600.0, worker_concurrency=1
+    ) as sdk:
+        task_id = await asked(sdk, receiver.url)
+        assert (await remembered(sdk)).status == "done"  # its turn came, though the first one is not over
+        task = await sdk.get_task(task_id, APP)
+        assert task is not None
+        assert (task.status, task.attempts) == ("queued", 1)
+        assert "500" in str(task.error)
+        await sdk.close(drain=False)
+
+
+async def test_an_answer_that_drips_ends_with_the_deliverys_time() -> None:
+    settings = {"webhook_allow_private": True, "webhook_timeout": 0.3, "webhook_attempts": 1}
+    async with (
+        dripping() as receiver,
+        OmniMemorySDK(**settings) as sdk,  # type: ignore[arg-type]  # overrides are open
+    ):
+        task = await summarised(sdk, receiver.url)
+    assert (task.status, receiver.requests) == ("parked", 1)
+    assert "no answer within 0.3 s" in str(task.error)
+
+
+async def test_slow_receivers_leave_most_of_the_worker_to_others() -> None:
+    async with (
+        dripping() as receiver,
+        OmniMemorySDK(webhook_allow_private=True, webhook_timeout=30.0, worker_concurrency=8) as sdk,
+    ):
+        for _ in range(10):
+            await asked(sdk, receiver.url)
+        await receiver.begun.wait()
+        assert (await remembered(sdk)).status == "done"
+        assert receiver.most_open == 2
+        await sdk.close(drain=False)
+
+
+async def test_nothing_is_read_behind_the_status(trusting: OmniMemorySDK) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n"
+    async with endless(head, lambda _: bytes(1_000_000)) as receiver:
+        task = await summarised(trusting, receiver.url)
+        assert task.status == "done"
+        assert receiver.sent < 20_000_000
 
 
 async def test_a_redirect_is_not_followed(trusting: OmniMemorySDK, receiver: Receiver) -> None:
@@ -205,6 +277,10 @@ async def test_a_name_that_means_a_private_address_is_never_called(
         "http://token@example.com/hook",
         "http://example.com/ho\x00ok",
         "http://example.com/one\r\ntwo",
+        "http://exa mple.com/",
+        "http://exa%20mple.com/",
+        "http://example..com/",
+        "http://@example.com/hook",
         "https://m\N{LATIN SMALL LETTER U WITH DIAERESIS}nchen.example/hook",
         "",
     ],
@@ -222,6 +298,12 @@ async def test_what_is_no_plain_http_url_is_refused(sdk: OmniMemorySDK, url: str
         {"host": "internal.example"},
         {"Content-Length": "0"},
         {"Transfer-Encoding": "chunked"},
+        {"user-agent": "ours is sent"},
+        {"ACCEPT-ENCODING": "gzip"},
+        {"Content-Encoding": "gzip"},
+        {"X-OmniMemory-Signature": "sha256=forged"},
+        {"x-omnimemory-anything": "ours"},
+        {"Authorization": "Bearer one", "authorization": "Bearer two"},
         {"X-Note": "one\r\nX-Injected: two"},
         {"X-Note\r\nX-Injected": "two"},
         {"X-Note": "caf\N{LATIN SMALL LETTER E WITH ACUTE}"},
