@@ -2,8 +2,8 @@
 
 Ours go from ``LOG_LEVEL`` up, other libraries' from WARNING up, to standard error and, when
 ``LOG_DIR`` is set, to ``omnimemory.log`` there. JSON lines have ``time`` (UTC), ``level``,
-``logger``, ``message``, what ``fields`` adds, the ids of the present trace, and on errors
-``error`` and ``traceback``.
+``logger``, ``message``, what ``fields`` adds, what a line's ``extra={"details": {...}}`` adds, the ids
+of the present trace, and on errors ``error`` and ``traceback``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from omnimemory.core.settings import Settings
 
 OURS = ("omnimemory", "langchain_omnimemory", "llama_index.memory.omnimemory", "uvicorn")
+ACCESS = "omnimemory.access"
+"""The logger of requests: one line each, which ``OMNIMEMORY_ACCESS_LOG`` turns off."""
 FILE_NAME = "omnimemory.log"
 FILE_BYTES = 10_000_000
 OLD_FILES = 4
 
 _HANDLER = "omnimemory.logs"
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _context: ContextVar[dict[str, str]] = ContextVar("omnimemory_log_fields", default={})  # noqa: B039  # never changed
 
@@ -44,13 +47,19 @@ def fields(**values: str) -> Iterator[None]:
         _context.reset(token)
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: Settings, *, quiet: bool = False) -> None:
     """Send this process's logs where the settings say; again with other settings, there instead.
+
+    ``quiet`` is for a person's terminal: below WARNING standard error gets nothing but at DEBUG.
+    Uvicorn's lines go there too. Its log of requests is off: it repeats queries, which hold texts.
 
     Raises:
         ConfigError: ``LOG_DIR`` cannot be written.
     """
-    targets: list[logging.Handler] = [logging.StreamHandler()]
+    stderr = logging.StreamHandler()
+    if quiet and settings.log_level != "DEBUG":
+        stderr.setLevel(logging.WARNING)
+    targets: list[logging.Handler] = [stderr]
     if settings.log_dir is not None:
         path = settings.log_dir / FILE_NAME
         try:
@@ -74,6 +83,17 @@ def configure(settings: Settings) -> None:
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(settings.log_level)
+    logging.getLogger(ACCESS).setLevel(logging.NOTSET if settings.access_log else logging.CRITICAL)
+    _take_over("uvicorn", "uvicorn.error")
+    _take_over("uvicorn.access", silent=True)
+
+
+def _take_over(*names: str, silent: bool = False) -> None:
+    for name in names:
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+        logger.propagate = not silent
 
 
 class JSONFormatter(logging.Formatter):
@@ -86,12 +106,13 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **_context.get(),
+            **getattr(record, "details", {}),
             **trace_ids(),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return _encode(line)
 
 
 class ConsoleFormatter(logging.Formatter):

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, get_args
 
 from omnimemory.core import errors
 from omnimemory.core.errors import OmniMemoryError
+from omnimemory.core.tasks import TaskKind
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -48,6 +49,7 @@ class State:
     undelivered: int = 0
     pool_active: int = 0
     pool_limit: int = 0
+    pool_of: Literal["connections", "collections"] = "connections"  # open ones of an embedded store
     cache_hits: int = 0
     cache_misses: int = 0
     tokens_today: int = 0
@@ -174,6 +176,10 @@ class Metrics(Observer):
         self._requests = counter(
             "omnimemory_http_requests", "Requests answered.", ["method", "route", "status"]
         )
+        for kind in TaskKind:  # there from the beginning, so that the first one is an increase
+            self._attempts.labels(kind, "parked")
+        for outcome in get_args(Delivery):
+            self._deliveries.labels(outcome)
 
     def _measure(self, histogram: Callable[..., Any]) -> None:
         self._seconds = histogram(
@@ -196,8 +202,8 @@ class Metrics(Observer):
         self._tasks = gauge("omnimemory_tasks", "Tasks in the ledger, done ones left out.", ["status"])
         self._oldest = gauge("omnimemory_oldest_task_seconds", "Age of the oldest task not settled.")
         self._undelivered = gauge("omnimemory_outbox_rows", "Changes the vector store has yet to hear about.")
-        self._pool_active = gauge("omnimemory_pool_active", "Connections or open shards in use.")
-        self._pool_limit = gauge("omnimemory_pool_limit", "Connections or open shards allowed.")
+        self._pool_active = gauge("omnimemory_pool_active", "What the store has open.", ["kind"])
+        self._pool_limit = gauge("omnimemory_pool_limit", "What the store may have open.", ["kind"])
         self._today = gauge("omnimemory_tokens_today", "Model tokens spent since midnight UTC.")
         self._left = gauge("omnimemory_tokens_left", "Left of the daily cap; +Inf without one.")
 
@@ -247,8 +253,8 @@ class Metrics(Observer):
             self._tasks.labels(status).set(state.tasks.get(status, 0))
         self._oldest.set(state.oldest_task_seconds)
         self._undelivered.set(state.undelivered)
-        self._pool_active.set(state.pool_active)
-        self._pool_limit.set(state.pool_limit)
+        self._pool_active.labels(state.pool_of).set(state.pool_active)
+        self._pool_limit.labels(state.pool_of).set(state.pool_limit)
         self._today.set(state.tokens_today)
         self._left.set(float("inf") if state.tokens_left is None else state.tokens_left)
         hits, misses = self._cache

@@ -6,6 +6,7 @@ though it happens later, in another process or after a restart. No span holds a 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from omnimemory.core.errors import ConfigError
 from omnimemory.metrics import Carrier, Metrics, error_class
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
     from prometheus_client import CollectorRegistry
 
     from omnimemory.core.settings import Settings
@@ -118,14 +119,21 @@ def traces_from(settings: Settings, registry: CollectorRegistry | None = None) -
 
 def trace_ids() -> dict[str, str]:
     """``trace_id`` and ``span_id`` of the present span; empty without one, or without OpenTelemetry."""
+    current = _current_span()
+    found = None if current is None else current().get_span_context()
+    if found is None or not found.is_valid:
+        return {}
+    return {"trace_id": f"{found.trace_id:032x}", "span_id": f"{found.span_id:016x}"}
+
+
+@functools.cache
+def _current_span() -> Callable[[], Span] | None:
+    """None without OpenTelemetry, which is looked for once: every line of a log asks."""
     try:
         from opentelemetry.trace import get_current_span
     except ModuleNotFoundError:
-        return {}
-    found = get_current_span().get_span_context()
-    if not found.is_valid:
-        return {}
-    return {"trace_id": f"{found.trace_id:032x}", "span_id": f"{found.span_id:016x}"}
+        return None
+    return get_current_span
 
 
 def _describe(attributes: dict[str, str | int]) -> None:

@@ -62,6 +62,7 @@ class Vitals:
             undelivered=await self._ledger.outbox_size(),
             pool_active=pool.active,
             pool_limit=pool.limit,
+            pool_of="collections" if self._settings.provider.endswith("-local") else "connections",
             cache_hits=cache.hits if cache else 0,
             cache_misses=cache.misses if cache else 0,
             tokens_today=await self._tokens.today(),

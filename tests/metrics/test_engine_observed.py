@@ -79,7 +79,7 @@ async def test_an_add_and_a_recall_are_counted_where_dashboards_look(
         ("omnimemory_task_attempts_total", {"kind": "synthesis", "outcome": "done"}),
         ("omnimemory_recall_results_count", {}),
         ("omnimemory_embedding_cache_hits_total", {}),
-        ("omnimemory_pool_limit", {}),
+        ("omnimemory_pool_limit", {"kind": "collections"}),
         ("omnimemory_tokens_today", {}),
     ]:
         assert registry.get_sample_value(name, labels), (name, labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +27,9 @@ def restored() -> Iterator[None]:
         root.removeHandler(added)
         added.close()
     root.setLevel(level)
-    for name in logs.OURS:
+    for name in (*logs.OURS, logs.ACCESS):
         logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.getLogger("uvicorn.access").propagate = True
 
 
 def lines(folder: Path) -> list[dict[str, str]]:
@@ -84,6 +86,32 @@ def test_configuring_again_does_not_say_everything_twice(tmp_path: Path) -> None
     logs.configure(settings)
     logger.info("once")
     assert len(lines(tmp_path)) == 1
+
+
+def test_uvicorns_own_loggers_are_taken_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from uvicorn.config import LOGGING_CONFIG
+
+    logging.config.dictConfig(LOGGING_CONFIG)
+    logs.configure(Settings.load({"log_dir": tmp_path, "log_format": "json"}))
+    logging.getLogger("uvicorn.error").info("Application startup complete.")
+    logging.getLogger("uvicorn.access").info("GET /api/v1/memories/query?query=my+secret")
+    assert [line["message"] for line in lines(tmp_path)] == ["Application startup complete."]
+    shown = capsys.readouterr()
+    assert "secret" not in shown.out + shown.err
+    assert shown.err.count("\n") == 1
+    assert not logging.getLogger("uvicorn.access").hasHandlers(), "uvicorn makes no line for nobody"
+
+
+def test_details_are_fields_of_json_and_no_part_of_a_line_for_people(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(Settings.load({"log_dir": tmp_path, "log_format": "json"}))
+    logger.info("answered", extra={"details": {"status": 200}})
+    assert '"status": 200' in (tmp_path / logs.FILE_NAME).read_text()
+    logs.configure(Settings.load())
+    capsys.readouterr()
+    logger.info("answered", extra={"details": {"status": 200}})
+    assert capsys.readouterr().err.rstrip().endswith("answered")
 
 
 def test_files_are_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

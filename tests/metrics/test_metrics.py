@@ -109,7 +109,7 @@ def test_gauges_show_what_stands_and_cache_hits_only_grow(registry: CollectorReg
     metrics.stands(State(tasks={"parked": 1}, pool_active=2, pool_limit=8, cache_hits=15, cache_misses=4))
     assert registry.get_sample_value("omnimemory_tasks", {"status": "queued"}) == 0
     assert registry.get_sample_value("omnimemory_tasks", {"status": "parked"}) == 1
-    assert registry.get_sample_value("omnimemory_pool_limit") == 8
+    assert registry.get_sample_value("omnimemory_pool_limit", {"kind": "connections"}) == 8
     assert registry.get_sample_value("omnimemory_embedding_cache_hits_total") == 15
     assert registry.get_sample_value("omnimemory_embedding_cache_misses_total") == 4
     assert registry.get_sample_value("omnimemory_tokens_left") == float("inf")

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from omnimemory.core.errors import StoreUnavailable
 from omnimemory.core.settings import Settings
-from omnimemory.metrics_http import Message, ObservedRequests, Receive, Scope, Send
+from omnimemory.metrics_http import Message, ObservedRequests, Receive, Scope, Send, Templates
 from omnimemory.tracing import Traces, trace_ids, traces_from
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -89,7 +89,7 @@ async def test_a_request_goes_on_with_its_callers_trace(
         await send(start)
         await send({"type": "http.response.body", "body": b"ok"})
 
-    transport = httpx.ASGITransport(app=ObservedRequests(app, traces))
+    transport = httpx.ASGITransport(app=ObservedRequests(app, traces, Templates([])))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         await client.get("/", headers={"traceparent": TRACEPARENT})
     recall, request = exporter.get_finished_spans()
