@@ -43,8 +43,8 @@ def show(client: httpx.Client, query: str) -> str | None:
     found = client.get("/memories/query", params=params).raise_for_status().json()
     print(f"\n? {query}  ({found['count']} memories)")
     for memory in found["memories"]:
-        first_line = next(line for line in memory["document"].splitlines() if line and line[0] != "#")
-        print(f"  {memory['composite_score']:.2f}  {first_line[:90]}")
+        said = memory["metadata"].get("matched_statement") or memory["document"]  # of a note, what matched
+        print(f"  {memory['composite_score']:.2f}  {said[:90]}")
     return found["memories"][0]["memory_id"] if found["memories"] else None
 
 

@@ -20,9 +20,9 @@ MONDAY: list[tuple[Role, str]] = [
     ("assistant", "Sorry to hear that, Dana. Does it leak while brewing or all the time?"),
     ("user", "Only while brewing. I descale it every month and I use soft water."),
     ("assistant", "That points to the pump seal. I can send a replacement seal."),
-    ("user", "Please send it to my office at 12 Harbor Street, Oslo."),
+    ("user", "I live in Oslo. Please send it to 12 Harbor Street."),
     ("assistant", "Done. Would you like updates by e-mail or by text message?"),
-    ("user", "I prefer e-mail, never call me, I work night shifts."),
+    ("user", "I prefer e-mail. Never call me, I work night shifts."),
     ("assistant", "Noted: e-mail only, no calls."),
     ("user", "Thanks. The order number was A-7741."),
     ("assistant", "I have linked order A-7741 to this case."),
@@ -30,9 +30,9 @@ MONDAY: list[tuple[Role, str]] = [
 THURSDAY: list[tuple[Role, str]] = [
     ("user", "Hello again, Dana here. The seal has not arrived yet."),
     ("assistant", "Let me check the shipment."),
-    ("user", "I have moved from Oslo to Bergen, so please send it to 4 Fjord Lane, Bergen."),
+    ("user", "I moved from Oslo to Bergen. Please send it to 4 Fjord Lane, Bergen."),
     ("assistant", "Understood, I will redirect it to Bergen."),
-    ("user", "I no longer prefer e-mail, I prefer text messages now."),
+    ("user", "I no longer prefer e-mail. I prefer text messages now."),
     ("assistant", "Then you get a text message with the tracking number."),
 ]
 
@@ -47,14 +47,23 @@ async def chat(sdk: OmniMemorySDK, session: str, messages: list[tuple[Role, str]
             print(f"  batch of {state['batch_size']} handed to the agents, task {state['task_id']}")
 
 
-async def ask(sdk: OmniMemorySDK, query: str) -> str | None:
-    """What the agent would read before it answers; the id of the best note among it."""
+async def ask(sdk: OmniMemorySDK, query: str) -> None:
+    """Print what the agent would read before it answers."""
     found = await sdk.query_memory(app_id=APP, user_id=USER, query=query, n_results=3)
     print(f"\n? {query}")
     for memory in found:
-        first_line = next(line for line in memory["memory_note"].splitlines() if line and line[0] != "#")
-        print(f"  {memory['composite_score']:.2f}  {first_line[:90]}")
-    return next((m["memory_id"] for m in found if m["metadata"]["kind"] == "note"), None)
+        said = memory["metadata"].get("matched_statement") or memory["document"]  # of a note, what matched
+        print(f"  {memory['composite_score']:.2f}  {said[:90]}")
+
+
+async def audit(sdk: OmniMemorySDK, memory_id: str) -> None:
+    """What became of a note, and why."""
+    chain = await sdk.traverse_memory_evolution_chain(app_id=APP, memory_id=memory_id)
+    decisions = await sdk.list_decisions(APP, USER, memory_ids=[memory.id for memory in chain])
+    print(f"\nMonday's note has {len(chain)} versions:")
+    for decision in decisions:
+        print(f"  {decision.operation}: {decision.reasoning or 'from what was said on Monday'}")
+    print(sdk.generate_evolution_graph(chain, format="mermaid", decisions=decisions))
 
 
 async def main() -> None:
@@ -66,12 +75,16 @@ async def main() -> None:
         await chat(sdk, "monday", MONDAY)
         await ask(sdk, "Which machine does Dana have?")  # at once: nothing has to be indexed first
         await sdk.flush(Scope(app_id=APP, user_id=USER))  # waits for the notes; a real agent never does
+        await ask(sdk, "Oslo or Bergen, which is the city?")
+        notes = await sdk.list_memories(APP, USER, kinds=["note"], newest_first=True, limit=1)
 
         print("\nThursday's chat")
         await chat(sdk, "thursday", THURSDAY)
         await sdk.flush(Scope(app_id=APP, user_id=USER))
+        await ask(sdk, "Oslo or Bergen, which is the city?")  # what was said on Monday is no longer among it
         await ask(sdk, "To which address in Bergen should the seal be sent?")
-        best = await ask(sdk, "Does Dana prefer e-mail or text messages?")
+        for note in notes:
+            await audit(sdk, note.id)
 
         saved = await sdk.add_agent_memory(
             AgentMemoryRequest(
@@ -80,11 +93,6 @@ async def main() -> None:
         )
         await sdk.wait_for_task(saved["task_id"], app_id=APP)
         await ask(sdk, "Is Dana's case closed?")
-
-        if best is not None:
-            chain = await sdk.traverse_memory_evolution_chain(app_id=APP, memory_id=best)
-            print(f"\nIts history has {len(chain)} entries:")
-            print(sdk.generate_evolution_graph(chain, format="mermaid"))
 
         summary = await sdk.summarize_conversation(
             ConversationSummaryRequest(

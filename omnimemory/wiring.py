@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def embedder_from(
 
 def store_from(settings: Settings) -> VectorStore:
     """The store that ``OMNI_MEMORY_PROVIDER`` names."""
+    if settings.provider.endswith("-local"):
+        _home(settings)
     return store_class(settings.provider).from_settings(settings)
 
 
@@ -144,19 +147,29 @@ def ledger_from(settings: Settings) -> Ledger:
         ConfigError: the URL cannot be read, or the home folder cannot be made.
     """
     return Ledger(
-        settings.ledger_place or file_url(_folder(settings.home) / "ledger.db"),
+        settings.ledger_place or file_url(_private(_home(settings) / "ledger.db")),
         synchronous=settings.ledger_synchronous,
         connections=settings.ledger_max_connections,
     )
 
 
-def _folder(path: Path) -> Path:
+def _home(settings: Settings) -> Path:
+    """The home folder, which is its owner's alone where it is made here."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise ConfigError(
-            f"OMNIMEMORY_HOME: {path} cannot be used as a folder ({exc.strerror}); name a writable one"
+            f"OMNIMEMORY_HOME: {settings.home} cannot be used as a folder ({exc.strerror}); "
+            "name a writable one"
         ) from exc
+    return settings.home
+
+
+def _private(path: Path) -> Path:
+    """The file's path; a new file is its owner's alone, and what SQLite puts beside it likewise."""
+    if not path.exists():
+        with suppress(OSError):  # whoever opens it says what is wrong
+            path.touch(mode=0o600)
     return path
 
 

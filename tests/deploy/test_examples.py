@@ -24,8 +24,12 @@ def test_the_sdk_example_batches_recalls_and_answers() -> None:
     assert done.returncode == 0, done.stderr
     for expected in (
         "batch of 10 handed to the agents",
+        "  User lives in Oslo.",
+        "User moved from Oslo to Bergen.",
         "4 Fjord Lane, Bergen",
-        "flowchart",
+        "Monday's note has 2 versions",
+        '"User moved from Oslo to Bergen." takes the place of "User lives in Oslo."',
+        "M1 -->|UPDATE| M2",
         "The agent says:",
     ):
         assert expected in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from dotenv import dotenv_values
 
 from omnimemory.core.settings import Settings, variable_of
 from omnimemory.stores.registry import store_class
@@ -163,6 +165,10 @@ def test_the_image_runs_as_nobody_in_particular_with_a_check_and_a_volume() -> N
     assert lines.index(("USER", "10001:10001")) < [i for i, _ in lines].index("CMD")
 
 
+def test_the_image_holds_compiled_python_as_its_user_cannot_write_it() -> None:
+    assert not any("--no-compile" in rest for _, rest in dockerfile())
+
+
 def test_the_image_copies_what_is_there_and_is_not_ignored() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {
@@ -184,6 +190,32 @@ def test_the_extras_that_images_install_exist(compose: dict[str, Any]) -> None:
     }
     default = next(rest for instruction, rest in dockerfile() if instruction == "ARG" and "EXTRAS" in rest)
     assert wanted | set(default.partition("=")[2].split(",")) <= known
+
+
+def test_the_first_block_of_the_operations_page_makes_settings_that_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/OPERATIONS.md").read_text()
+    block = page.partition("```bash\n")[2].partition("```")[0]
+    told = (
+        'docker() { echo "docker $*"; }; curl() { echo "curl $*"; }; openssl() { echo "$RANDOM$RANDOM"; }\n'
+    )
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    done = subprocess.run(
+        ["bash", "-euc", told + block],
+        cwd=tmp_path,
+        env={"EDITOR": "true", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    written = dotenv_values(tmp_path / ".env")
+    assert written["OMNIMEMORY_MONITOR_KEY"]
+    assert f"curl -H Authorization: Bearer {written['OMNIMEMORY_API_KEY']} " in done.stdout
+    assert "--profile qdrant" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMNIMEMORY_API_KEYS", "as Compose makes them of the two")
+    assert Settings.load().provider == "qdrant-remote"
 
 
 def variables(path: Path) -> dict[str, str]:

@@ -98,6 +98,19 @@ def test_a_misspelt_metric_or_label_is_noticed(expression: str, fault: str) -> N
     assert missing(expression) == [fault]
 
 
+SHARED = ("tasks", "oldest_task_seconds", "outbox_rows", "tokens_today", "tokens_left")
+"""Gauges that come from the ledger, the same from all replicas that share it."""
+
+
+@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS, ids=[title for title, _ in EXPRESSIONS])
+def test_what_every_replica_reports_alike_is_not_added_up(title: str, expression: str) -> None:
+    if expression.startswith("label_values"):
+        return
+    named = re.findall(rf"omnimemory_(?:{'|'.join(SHARED)})\b", expression)
+    largest = re.findall(rf"max(?: by \(\w+\) )?\(omnimemory_(?:{'|'.join(SHARED)})\b", expression)
+    assert len(named) == len(largest)
+
+
 def test_every_metric_of_ours_is_looked_at_by_a_panel_or_a_rule() -> None:
     shown = " ".join(expression for _, expression in EXPRESSIONS)
     families = {
