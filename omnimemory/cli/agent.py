@@ -9,19 +9,22 @@ import typer
 from omnimemory.cli.options import (
     AppId,
     Home,
+    IdempotencyKey,
     Json,
     Metadata,
     OnlySession,
     OnlyUser,
+    Results,
     SaidFile,
     SessionId,
+    Threshold,
     Timeout,
     UserId,
     Wait,
 )
 
 if TYPE_CHECKING:
-    from omnimemory.core.schemas import Task
+    from omnimemory.cli.waiting import Outcome
     from omnimemory.facade.connection import Response
     from omnimemory.sdk import OmniMemorySDK
 
@@ -32,6 +35,7 @@ Text = Annotated[
     typer.Option(
         "--message",
         "-m",
+        metavar="<text>",
         help="Free text, or what was said as 'user:...'; may be repeated. '-' reads standard input.",
     ),
 ]
@@ -51,20 +55,19 @@ def add_memory(
     messages_file: SaidFile = None,
     metadata: Metadata = None,
     infer: Annotated[bool, typer.Option(help="Write a note of it, or keep it word for word.")] = True,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key again stores nothing twice.")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     wait: Wait = None,
     timeout: Timeout = 60,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Save one note as an agent wants it remembered; no conflict resolution."""
-    from omnimemory.cli.changing import report_accepted
-    from omnimemory.cli.connect import awaited, using
+    """Save one note, as an agent wants it. No conflict resolution."""
+    from omnimemory.cli.connect import using
     from omnimemory.cli.messages import given_text_or_messages, metadata_of
+    from omnimemory.cli.waiting import Waiting
     from omnimemory.core.schemas import AgentMemoryRequest
 
+    waiting = Waiting(wait, timeout, home=home)
     request = AgentMemoryRequest(
         app_id=app_id,
         user_id=user_id,
@@ -73,11 +76,12 @@ def add_memory(
         metadata=metadata_of(metadata),
     )
 
-    async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
+    async def work(sdk: OmniMemorySDK) -> tuple[Response, Outcome | None]:
         accepted = await sdk.add_agent_memory(request, infer=infer, idempotency_key=idempotency_key)
-        return accepted, await awaited(sdk, accepted["task_id"], app_id, wait=wait, timeout=timeout)
+        return accepted, await waiting.for_task(sdk, accepted["task_id"], app_id)
 
-    report_accepted(*using(home, work), as_json=as_json)
+    accepted, outcome = using(home, work)
+    waiting.report(accepted, [f"{accepted['message']}."], outcome, as_json=as_json)
 
 
 @app.command()
@@ -88,10 +92,12 @@ def summarize(
     message: Text = None,
     messages_file: SaidFile = None,
     callback_url: Annotated[
-        str | None, typer.Option(help="Post the full summary there instead of printing a short one.")
+        str | None,
+        typer.Option(metavar="<url>", help="Post the full summary there instead of printing a short one."),
     ] = None,
     callback_header: Annotated[
-        list[str] | None, typer.Option(help="A header for the callback, as 'Name: value'; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="<name: value>", help="A header for the callback; may be repeated."),
     ] = None,
     wait: Wait = None,
     timeout: Timeout = 60,
@@ -99,9 +105,9 @@ def summarize(
     home: Home = None,
 ) -> None:
     """Summarise a conversation. Nothing is stored."""
-    from omnimemory.cli.connect import awaited, using
+    from omnimemory.cli.connect import using
     from omnimemory.cli.messages import given_text_or_messages
-    from omnimemory.cli.tasks import report
+    from omnimemory.cli.waiting import Waiting
     from omnimemory.core.display import plain
     from omnimemory.core.errors import InvalidRequest
     from omnimemory.core.schemas import ConversationSummaryRequest
@@ -117,36 +123,29 @@ def summarize(
         callback_headers=_headers(callback_header),
     )
 
-    async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
-        answer = await sdk.summarize_conversation(request)
-        return answer, await awaited(sdk, answer.get("task_id"), app_id, wait=wait, timeout=timeout)
+    waiting = Waiting(wait, timeout, home=home)
 
-    answer, task = using(home, work)
-    if "content" in answer:
-        lines = [plain(str(answer["content"]))]
-    elif task is None:
-        lines = [f"Task {answer['task_id']} posts the summary when it is ready."]
-    else:
-        lines = []
-    report(answer, lines, task, as_json=as_json)
+    async def work(sdk: OmniMemorySDK) -> tuple[Response, Outcome | None]:
+        answer = await sdk.summarize_conversation(request)
+        return answer, await waiting.for_task(sdk, answer.get("task_id"), app_id)
+
+    answer, outcome = using(home, work)
+    lines = [plain(str(answer["content"]))] if "content" in answer else []
+    waiting.report(answer, lines, outcome, as_json=as_json)
 
 
 @app.command()
 def answer(
     app_id: AppId,
-    query: Annotated[str, typer.Option("--query", "-q", help="The question.")],
+    query: Annotated[str, typer.Option("--query", "-q", metavar="<text>", help="The question.")],
     user_id: OnlyUser = None,
     session_id: OnlySession = None,
-    n_results: Annotated[
-        int | None, typer.Option("--n-results", "-n", help="How many memories to answer from at most.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least cosine similarity; the setting's if left out.")
-    ] = None,
+    n_results: Results = None,
+    threshold: Threshold = None,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Answer a question from the memories, or say that they do not hold it."""
+    """Answer a question from the memories. Where they do not hold it, say so."""
     from omnimemory.cli.connect import using
     from omnimemory.cli.output import print_document
     from omnimemory.core.display import plain

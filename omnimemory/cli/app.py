@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -23,11 +24,31 @@ from omnimemory.cli import (
     tasks,
     tracing,
 )
-from omnimemory.cli.failures import EXIT_CODES, ReportingGroup
+from omnimemory.cli.failures import EXIT_CODES, Output, ReportingGroup, all_written
+
+Command = Callable[..., None]
+
+_BY_USE = (
+    *("memory", "agent", "tasks", "daemon", "serve", "keys"),
+    *("demo", "info", "health", "rebuild", "reindex"),
+)
+_SHORT = {
+    "daemon": "One process that owns the data, so that commands share it.",
+    "rebuild": "Fill the vector store anew from the ledger.",
+    "reindex": "Embed everything again after a change of embedder.",
+}
+
+
+class Commands(ReportingGroup):
+    """The commands in the order of their use."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # as in its base
+        return sorted(super().list_commands(ctx), key=_BY_USE.index)
+
 
 app = typer.Typer(
     name="omnimemory",
-    cls=ReportingGroup,
+    cls=Commands,
     help="Long-term memory for LLM applications.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -35,8 +56,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (changing.add, changing.update, changing.delete, changing.restore, tracing.evolution):
-    memory.app.command()(command)
+_in_memory: tuple[tuple[str, Command], ...] = (
+    ("add", changing.add),
+    ("query", memory.query),
+    ("get", memory.get),
+    ("list", memory.list_memories),
+    ("update", changing.update),
+    ("delete", changing.delete),
+    ("restore", changing.restore),
+    ("evolution", tracing.evolution),
+)
+for name, command in _in_memory:
+    memory.app.command(name)(command)
 memory.app.add_typer(batch.app, name="batch")
 for name, group in (
     ("memory", memory.app),
@@ -45,13 +76,17 @@ for name, group in (
     ("daemon", daemon.app),
     ("keys", keys.app),
 ):
-    app.add_typer(group, name=name)
-app.command("serve")(serve.serve)
-app.command("health")(health.health)
-app.command("info")(health.info)
-app.command("demo")(demo.demo)
-app.command("rebuild")(rebuild.rebuild)
-app.command("reindex")(reindex.reindex)
+    app.add_typer(group, name=name, short_help=_SHORT.get(name))
+_single: tuple[tuple[str, Command], ...] = (
+    ("serve", serve.serve),
+    ("health", health.health),
+    ("info", health.info),
+    ("demo", demo.demo),
+    ("rebuild", rebuild.rebuild),
+    ("reindex", reindex.reindex),
+)
+for name, command in _single:
+    app.command(name, short_help=_SHORT.get(name))(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,7 +109,15 @@ def root(
 
 def main() -> None:
     """The entry point. A stream that cannot show a character gets an escape for it, not a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    app()
+    if isinstance(sys.stderr, TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout = Output(
+            sys.stdout.buffer,
+            encoding=sys.stdout.encoding,
+            errors="backslashreplace",
+            line_buffering=sys.stdout.line_buffering,
+            write_through=sys.stdout.write_through,
+        )
+    with all_written():
+        app()

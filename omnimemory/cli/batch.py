@@ -22,7 +22,7 @@ from omnimemory.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from omnimemory.core.schemas import Task
+    from omnimemory.cli.waiting import Outcome
     from omnimemory.facade.connection import Response
     from omnimemory.sdk import OmniMemorySDK
 
@@ -48,11 +48,12 @@ def add(
     home: Home = None,
 ) -> None:
     """Add messages to the session's batch. They are on disk, and can be recalled, when this returns."""
-    from omnimemory.cli.connect import awaited, using
+    from omnimemory.cli.connect import using
     from omnimemory.cli.messages import given_messages, metadata_of
-    from omnimemory.cli.tasks import report
+    from omnimemory.cli.waiting import Waiting
     from omnimemory.core.schemas import UserMessages
 
+    waiting = Waiting(wait, timeout, home=home)
     given = UserMessages(
         app_id=app_id,
         user_id=user_id,
@@ -61,13 +62,14 @@ def add(
         metadata=metadata_of(metadata),
     )
 
-    async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
+    async def work(sdk: OmniMemorySDK) -> tuple[Response, Outcome | None]:
         batched = await sdk.ingest(given)
-        return batched, await awaited(sdk, batched["task_id"], app_id, wait=wait, timeout=timeout)
+        return batched, await waiting.for_task(sdk, batched["task_id"], app_id)
 
-    batched, task = using(home, work)
-    said = f"{batched['status']}: {batched['pending_messages']} of {batched['batch_size']} messages wait"
-    report(batched, [said], task, as_json=as_json)
+    batched, outcome = using(home, work)
+    said = f"{batched['status']}: {batched['pending_messages']} of {batched['batch_size']} messages wait."
+    lines = [said, *filter(None, [batched.get("held")])]
+    waiting.report(batched, lines, outcome, as_json=as_json)
 
 
 @app.command()
@@ -81,29 +83,28 @@ def flush(
     home: Home = None,
 ) -> None:
     """Synthesise what waits in batches now."""
-    from omnimemory.cli.connect import awaited, using
+    from omnimemory.cli.connect import using
     from omnimemory.cli.output import print_document
-    from omnimemory.cli.tasks import fail_if_parked, sentence
+    from omnimemory.cli.waiting import Waiting, end
     from omnimemory.core.schemas import Scope
 
+    waiting = Waiting(wait, timeout, home=home)
     scope = Scope(app_id=app_id, user_id=user_id, session_id=session_id)
 
-    async def work(sdk: OmniMemorySDK) -> tuple[list[str], list[Task]]:
+    async def work(sdk: OmniMemorySDK) -> tuple[list[str], list[Outcome]]:
         made = await sdk.flush(scope, wait=False)
-        ends = [await awaited(sdk, task_id, app_id, wait=wait, timeout=timeout) for task_id in made]
-        return made, [task for task in ends if task is not None]
+        return made, await waiting.for_tasks(sdk, made, app_id)
 
-    made, settled = using(home, work)
-    lines = [f"{len(made)} {'batch' if len(made) == 1 else 'batches'} flushed.", *map(sentence, settled)]
+    made, outcomes = using(home, work)
+    lines = [f"{len(made)} {'batch' if len(made) == 1 else 'batches'} flushed.", *map(waiting.said, outcomes)]
     document = {
         "status": "flushed",
         "pending_messages": 0,
         "task_ids": made,
-        "tasks": [task.to_dict() for task in settled],
+        "tasks": [outcome.task.to_dict() for outcome in outcomes if outcome.task is not None],
     }
     print_document(document, "\n".join(lines), as_json=as_json)
-    for task in settled:
-        fail_if_parked(task)
+    end(outcomes)
 
 
 @app.command()

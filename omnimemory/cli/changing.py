@@ -9,6 +9,7 @@ import typer
 from omnimemory.cli.options import (
     AppId,
     Home,
+    IdempotencyKey,
     Json,
     MemoryId,
     Metadata,
@@ -23,7 +24,7 @@ from omnimemory.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from omnimemory.core.schemas import Task
+    from omnimemory.cli.waiting import Outcome
     from omnimemory.facade.connection import Response
     from omnimemory.sdk import OmniMemorySDK
 
@@ -44,21 +45,22 @@ def add(
         ),
     ] = None,
     instructions: Annotated[
-        str | None, typer.Option(help="Your own instructions for those that write the note.")
+        str | None,
+        typer.Option(metavar="<text>", help="Your own instructions for those that write the note."),
     ] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key again stores nothing twice.")
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     wait: Wait = None,
     timeout: Timeout = 60,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Remember a conversation. It is on disk when this returns."""
-    from omnimemory.cli.connect import awaited, using
+    from omnimemory.cli.connect import using
     from omnimemory.cli.messages import given_messages, metadata_of
+    from omnimemory.cli.waiting import Waiting
     from omnimemory.core.schemas import UserMessages
 
+    waiting = Waiting(wait, timeout, home=home)
     given = UserMessages(
         app_id=app_id,
         user_id=user_id,
@@ -67,35 +69,27 @@ def add(
         metadata=metadata_of(metadata),
     )
 
-    async def work(sdk: OmniMemorySDK) -> tuple[Response, Task | None]:
+    async def work(sdk: OmniMemorySDK) -> tuple[Response, Outcome | None]:
         accepted = await sdk.add_memory(
             given, infer=infer, instructions=instructions, idempotency_key=idempotency_key
         )
-        return accepted, await awaited(sdk, accepted["task_id"], app_id, wait=wait, timeout=timeout)
+        return accepted, await waiting.for_task(sdk, accepted["task_id"], app_id)
 
-    report_accepted(*using(home, work), as_json=as_json)
-
-
-def report_accepted(accepted: Response, task: Task | None, *, as_json: bool) -> None:
-    """What was accepted, and what became of it where somebody waited; a parked task is a failure."""
-    from omnimemory.cli.tasks import report
-
-    lines = [str(accepted["message"])]
-    if task is None and accepted["task_id"] is not None:
-        lines.append(f"Task {accepted['task_id']} goes on in the background.")
-    report(accepted, lines, task, as_json=as_json)
+    accepted, outcome = using(home, work)
+    waiting.report(accepted, [f"{accepted['message']}."], outcome, as_json=as_json)
 
 
 def update(
     memory_id: MemoryId,
     app_id: AppId,
-    text: Annotated[str | None, typer.Option(help="The new text.")] = None,
+    text: Annotated[str | None, typer.Option(metavar="<text>", help="The new text.")] = None,
     metadata: Metadata = None,
     user_id: OnlyUser = None,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Put another text or other user metadata in place; the old one stays in the chain."""
+    """Change a memory's text or user metadata. The old one stays in the chain."""
+    from omnimemory.cli.advice import command, where_not_found
     from omnimemory.cli.connect import using
     from omnimemory.cli.messages import metadata_of
     from omnimemory.cli.output import print_document
@@ -104,10 +98,11 @@ def update(
     if text is None and not metadata:
         raise InvalidRequest("nothing to change; give --text, --metadata, or both")
     values = metadata_of(metadata) if metadata else None
-    memory = using(
-        home,
-        lambda sdk: sdk.update_memory(memory_id, app_id, text=text, metadata=values, user_id=user_id),
-    )
+    with where_not_found(command("memory", "list", app_id=app_id, home=home)):
+        memory = using(
+            home,
+            lambda sdk: sdk.update_memory(memory_id, app_id, text=text, metadata=values, user_id=user_id),
+        )
     print_document(memory.to_dict(), f"Updated; it is memory {memory.id} now.", as_json=as_json)
 
 
@@ -123,16 +118,19 @@ def delete(
     home: Home = None,
 ) -> None:
     """End a memory. `memory restore` brings it back."""
+    from omnimemory.cli.advice import command, where_not_found
     from omnimemory.cli.connect import using
     from omnimemory.cli.output import print_document
     from omnimemory.core.errors import NotFound
 
     confirm(f"Delete memory {memory_id} of app {app_id}?", yes=yes)
-    if not using(home, lambda sdk: sdk.delete_memory(app_id, memory_id, user_id, cascade=cascade)):
-        raise NotFound(f"no active memory {memory_id!r} in this app")
+    with where_not_found(command("memory", "list", app_id=app_id, home=home)):
+        if not using(home, lambda sdk: sdk.delete_memory(app_id, memory_id, user_id, cascade=cascade)):
+            raise NotFound(f"no active memory {memory_id!r} in this app")
+    restore = command("memory", "restore", memory_id, app_id=app_id, home=home)
     print_document(
         {"memory_id": memory_id, "deleted": True},
-        f"Deleted. `omnimemory memory restore {memory_id}` brings it back.",
+        f"Deleted. {restore} brings it back.",
         as_json=as_json,
     )
 
@@ -144,11 +142,13 @@ def restore(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Bring back what an ended memory said, as a new memory of its chain."""
+    """Bring an ended memory back, as a new one of its chain."""
+    from omnimemory.cli.advice import command, where_not_found
     from omnimemory.cli.connect import using
     from omnimemory.cli.output import print_document
 
-    memory = using(home, lambda sdk: sdk.restore_memory(memory_id, app_id, user_id))
+    with where_not_found(command("memory", "list", "--status", "any", app_id=app_id, home=home)):
+        memory = using(home, lambda sdk: sdk.restore_memory(memory_id, app_id, user_id))
     print_document(memory.to_dict(), f"Restored as memory {memory.id}.", as_json=as_json)
 
 

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
 
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="A conversation file; the bundled conversations if left out.")
+        Path | None,
+        typer.Option(metavar="<file>", help="A conversation file; the bundled conversations if left out."),
     ] = None,
     home: Annotated[
         Path | None,
         typer.Option(help="A folder to keep the data in; a temporary one if left out.", file_okay=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to write the evolution graph.")] = Path("evolution.html"),
+    out: Annotated[Path, typer.Option(metavar="<file>", help="Where to write the evolution graph.")] = Path(
+        "evolution.html"
+    ),
     as_json: Json = False,
 ) -> None:
     """Turn conversations into memories, and show what became of them.

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import Any, cast
 
-from typer import Context, Exit
+from typer import BadParameter, Context, Exit, echo
 from typer.core import TyperGroup
 
 from omnimemory.core.errors import (
@@ -17,9 +23,61 @@ from omnimemory.core.errors import (
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed; 2 wrong use or setting; 3 not found; "
-    "4 busy, another process holds the data; 5 a service is unavailable, try again."
+    "4 busy, another process holds the data; 5 a service is unavailable or what was waited for is not done, "
+    "try again; 130 interrupted by Ctrl-C."
 )
-FAILED, WRONG_USE, NOT_FOUND, BUSY, UNAVAILABLE = 1, 2, 3, 4, 5
+DONE, FAILED, WRONG_USE, NOT_FOUND, BUSY, UNAVAILABLE = range(6)
+INTERRUPTED = 130
+"""What shells give a command that Ctrl-C ended."""
+
+_AS_JSON = "omnimemory.as_json"
+_UsageError = cast("type[BadParameter]", BadParameter.__mro__[1])  # typer exports it by no name of its own
+
+
+class OutputFailed(Exception):
+    """Standard output cannot be written, as on a full disk."""
+
+
+class Output(TextIOWrapper):
+    """Standard output, whose failure is not just any ``OSError``.
+
+    Raises:
+        OutputFailed: what was printed cannot be written.
+        BrokenPipeError: nobody reads on, as after ``head``.
+    """
+
+    def write(self, text: str) -> int:
+        with _told_apart():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _told_apart():
+            super().flush()
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise OutputFailed(f"cannot write standard output: {exc.strerror}") from exc
+
+
+@contextmanager
+def all_written() -> Iterator[None]:
+    """Write what is still buffered at the end; where that fails, the command has failed, whatever it did."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except (OutputFailed, BrokenPipeError) as exc:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tries again at its end
+        if isinstance(exc, OutputFailed):
+            _report(type(exc).__name__, str(exc), as_json="--json" in sys.argv)
+        raise SystemExit(FAILED) from None
 
 
 def exit_code(error: OmniMemoryError) -> int:
@@ -34,20 +92,33 @@ def exit_code(error: OmniMemoryError) -> int:
 
 
 class ReportingGroup(TyperGroup):
-    """A command group that ends an ``OmniMemoryError`` as ``error: ...`` and its exit code."""
+    """A command group that ends an error on stderr, as text or where ``--json`` was asked as JSON."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:  # type: ignore[override]  # as below
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Context) -> Any:  # type: ignore[override]  # typer's own click context
         try:
             return super().invoke(ctx)
         except OmniMemoryError as exc:
-            from rich.text import Text
-
-            from omnimemory.cli.output import console
-            from omnimemory.core.display import plain
-
-            first, _, rest = plain(str(exc)).partition("\n")
-            stderr = console(errors=True)
-            stderr.print(Text(f"error: {first}", style="red"), soft_wrap=True)
-            if rest:
-                stderr.print(Text(rest), soft_wrap=True)
+            _report(type(exc).__name__, str(exc), as_json=ctx.meta[_AS_JSON])
             raise Exit(exit_code(exc)) from exc
+        except _UsageError as exc:
+            if not ctx.meta[_AS_JSON]:
+                raise
+            _report("InvalidRequest", exc.format_message(), as_json=True)
+            raise Exit(exc.exit_code) from exc
+
+
+def _report(kind: str, detail: str, *, as_json: bool) -> None:
+    """On stderr; ``kind`` is the error's class, as ``code`` is in the REST API's problems."""
+    if as_json:
+        echo(json.dumps({"error": kind, "detail": detail}, ensure_ascii=False), err=True)
+        return
+    from rich.text import Text
+
+    from omnimemory.cli.output import console
+    from omnimemory.core.display import plain
+
+    console(errors=True).print(Text.assemble(("error: ", "bold red"), plain(detail)), soft_wrap=True)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import typer
 
 from omnimemory.cli.options import Home, Json, settings_of
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
+    from omnimemory.parts import PartHealth
     from omnimemory.sdk import OmniMemorySDK
 
 GUIDE = """\
@@ -33,24 +39,70 @@ A first try:
 
 
 def health(as_json: Json = False, home: Home = None) -> None:
-    """Truly try the ledger, the store, the embedder and, where one is set, the chat model."""
+    """Try the ledger, the store, the embedder and the chat model."""
     from omnimemory.cli.connect import served_by_daemon, using
+    from omnimemory.cli.failures import UNAVAILABLE
     from omnimemory.cli.output import print_document
+    from omnimemory.core.errors import LedgerError, StoreError, StoreLocked
+    from omnimemory.parts import PartHealth
 
-    async def work(sdk: OmniMemorySDK) -> dict[str, object]:
-        await sdk.run(lambda engine: engine.check())
-        described = await sdk.describe()
-        stats = await sdk.get_connection_pool_stats()
-        return {
-            "status": "healthy",
-            "daemon": await served_by_daemon(sdk),
-            **described.model_dump(),
-            "unfinished_tasks": stats["unfinished_tasks"],
-            "not_yet_indexed": stats["not_yet_indexed"],
-        }
+    settings = settings_of(home)
 
-    found = using(home, work)
-    print_document(found, "\n".join(f"{name}: {value}" for name, value in found.items()), as_json=as_json)
+    async def work(sdk: OmniMemorySDK) -> tuple[list[PartHealth], dict[str, object]]:
+        parts = await sdk.run(lambda engine: engine.examine())
+        known: dict[str, object] = {"daemon": await served_by_daemon(sdk), "home": str(settings.home)}
+        if all(part.error is None for part in parts if part.part == "ledger"):
+            stats = await sdk.get_connection_pool_stats()
+            known |= (await sdk.describe()).model_dump()
+            known |= {name: stats[name] for name in ("unfinished_tasks", "not_yet_indexed")}
+        return parts, known
+
+    try:
+        parts, known = using(home, work)
+    except StoreLocked:
+        raise
+    except (StoreError, LedgerError) as exc:  # it does not even open, so nothing else can be tried
+        store = isinstance(exc, StoreError)
+        opened = PartHealth(
+            part="store" if store else "ledger",
+            name=settings.provider if store else "ledger",
+            error=str(exc),
+        )
+        parts, known = [opened], {"home": str(settings.home)}
+    works = all(part.error is None for part in parts)
+    document = {
+        "status": "healthy" if works else "failing",
+        **known,
+        "checks": {part.part: _check(part) for part in parts},
+    }
+    print_document(document, _told(parts, known), as_json=as_json)
+    if not works:
+        raise typer.Exit(UNAVAILABLE)
+
+
+def _check(part: PartHealth) -> dict[str, object]:
+    """As the REST API tells it, and why."""
+    found: dict[str, object] = {"status": "ok" if part.error is None else "failing", "name": part.name}
+    return found if part.error is None else {**found, "error": part.error}
+
+
+def _told(parts: Sequence[PartHealth], known: Mapping[str, object]) -> Text:
+    """A line for each part, then what else is known."""
+    from rich.text import Text
+
+    from omnimemory.core.display import one_line
+
+    text = Text()
+    for part in parts:
+        failed = part.error is not None
+        text.append("failed  " if failed else "ok      ", "bold red" if failed else "green")
+        name = "" if part.name == part.part else one_line(part.name)
+        text.append(f"{part.part:<10}{name}".rstrip() + "\n")
+        if part.error is not None:
+            text.append(f"        {one_line(part.error, limit=1000)}\n")
+    about = ("home", "daemon", "agents", "unfinished_tasks", "not_yet_indexed")
+    shown = [f"{name.replace('_', ' ')}: {known[name]}" for name in about if name in known]
+    return text.append("\n" + "\n".join(shown))
 
 
 def info(as_json: Json = False, home: Home = None) -> None:

@@ -13,8 +13,7 @@ import typer
 from omnimemory.cli.options import Home, Json, Yes, settings_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from omnimemory.cli.listing import Listing
     from omnimemory.ledger.api_keys import ApiKey
     from omnimemory.ledger.ledger import Ledger
 
@@ -36,13 +35,19 @@ def group() -> None:
 
 @app.command()
 def create(
-    label: Annotated[str, typer.Option(help="What the key is for.")],
+    label: Annotated[str, typer.Option(metavar="<text>", help="What the key is for.")],
     app_id: Annotated[
-        list[str] | None, typer.Option(help="Only for this application; may be repeated.")
+        list[str] | None, typer.Option(metavar="<id>", help="Only for this application; may be repeated.")
     ] = None,
-    user_id: Annotated[list[str] | None, typer.Option(help="Only for this user; may be repeated.")] = None,
+    user_id: Annotated[
+        list[str] | None, typer.Option(metavar="<id>", help="Only for this user; may be repeated.")
+    ] = None,
     right: Annotated[
-        list[Right] | None, typer.Option(help="What it may do; may be repeated. All if left out.")
+        list[Right] | None,
+        typer.Option(
+            metavar="<right>",
+            help=f"{', '.join(Right)}; may be repeated. All if left out, but no monitor for a bound key.",
+        ),
     ] = None,
     as_json: Json = False,
     home: Home = None,
@@ -51,7 +56,7 @@ def create(
     from omnimemory.cli.output import console, print_json
     from omnimemory.ledger import api_keys
 
-    rights = [api_keys.Right(one.value) for one in right or Right]
+    rights = [api_keys.Right(one.value) for one in right] if right else None
     key, secret = _with_ledger(
         home, lambda ledger: ledger.create_api_key(label, apps=app_id, users=user_id, rights=rights)
     )
@@ -68,10 +73,12 @@ def create(
 @app.command("list")
 def list_keys(as_json: Json = False, home: Home = None) -> None:
     """List the keys, revoked ones too. Those of OMNIMEMORY_API_KEYS are not among them."""
+    from omnimemory.cli.advice import command
     from omnimemory.cli.output import print_document
 
     keys = _with_ledger(home, lambda ledger: ledger.api_keys())
-    text = _table(keys) if keys else "No keys; make one with `omnimemory keys create --label NAME`."
+    make = command("keys", "create", "--label", "NAME", home=home)
+    text = _listing(keys) if keys else f"No keys; {make} makes one."
     print_document([_document(key) for key in keys], text, as_json=as_json)
 
 
@@ -83,11 +90,13 @@ def revoke(
     home: Home = None,
 ) -> None:
     """End a key for good."""
+    from omnimemory.cli.advice import command, where_not_found
     from omnimemory.cli.changing import confirm
     from omnimemory.cli.output import print_document
 
     confirm(f"Revoke key {key_id}?", yes=yes)
-    key = _with_ledger(home, lambda ledger: ledger.revoke_api_key(key_id))
+    with where_not_found(command("keys", "list", home=home)):
+        key = _with_ledger(home, lambda ledger: ledger.revoke_api_key(key_id))
     print_document(_document(key), f"Key {key.id} is revoked.", as_json=as_json)
 
 
@@ -106,21 +115,29 @@ def _document(key: ApiKey) -> dict[str, object]:
     return key.model_dump(mode="json") | {"rights": sorted(key.rights), "active": key.is_active}
 
 
-def _table(keys: list[ApiKey]) -> Table:
-    from omnimemory.cli.output import new_table
+def _listing(keys: list[ApiKey]) -> Listing:
+    from omnimemory.cli.listing import Column, Listing, identified
     from omnimemory.core.display import one_line
 
-    table = new_table()
-    for name in ("key", "label", "apps", "users", "rights", "made", "state"):
-        table.add_column(name)
-    for key in keys:
-        table.add_row(
+    columns = (
+        identified("key"),
+        Column("state"),
+        Column("made", lead="made "),
+        Column("rights"),
+        Column("apps", lead="apps "),
+        Column("users", lead="users "),
+        Column("label", prose=True),
+    )
+    rows = [
+        (
             key.id,
-            one_line(key.label),
-            one_line(", ".join(key.apps)) if key.apps else "all",
-            one_line(", ".join(key.users)) if key.users else "all",
-            ", ".join(sorted(key.rights)),
-            f"{key.created_at:%Y-%m-%d}" if key.created_at else "",
             "active" if key.is_active else "revoked",
+            f"{key.created_at:%Y-%m-%d}" if key.created_at else "-",
+            ",".join(sorted(key.rights)),
+            one_line(",".join(key.apps)) if key.apps else "all",
+            one_line(",".join(key.users)) if key.users else "all",
+            one_line(key.label),
         )
-    return table
+        for key in keys
+    ]
+    return Listing(columns, rows)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omnimemory.cli.options import AppId, Home, Json, Limit, MemoryId, OnlySession, OnlyUser
+from omnimemory.cli.options import (
+    AppId,
+    Home,
+    Json,
+    Limit,
+    MemoryId,
+    OnlySession,
+    OnlyUser,
+    Results,
+    Threshold,
+)
 
 if TYPE_CHECKING:
     from omnimemory.core.schemas import Recalled
@@ -32,7 +42,8 @@ class State(StrEnum):
 
 
 Budget = Annotated[
-    int | None, typer.Option(help="Print a block for a prompt instead, of at most so many tokens.")
+    int | None,
+    typer.Option(metavar="<number>", help="Print a block for a prompt instead, of at most so many tokens."),
 ]
 Grouped = Annotated[
     bool, typer.Option("--grouped", help="The block's memories by session, in the order of time.")
@@ -47,10 +58,12 @@ AllAsJson = Annotated[
     ),
 ]
 Kinds = Annotated[
-    list[Kind] | None, typer.Option("--kind", help="Only turns or only notes; may be repeated.")
+    list[Kind] | None,
+    typer.Option("--kind", metavar="<turn|note>", help="Only turns or only notes; may be repeated."),
 ]
 Moment = Annotated[
-    datetime | None, typer.Option(help="A time; without a zone it is UTC.", show_default=False)
+    datetime | None,
+    typer.Option(metavar="<time>", help="ISO 8601; without a zone it is UTC.", show_default=False),
 ]
 
 
@@ -59,19 +72,15 @@ def group() -> None:
     """Add, find, read, change and trace memories."""
 
 
-@app.command()
 def query(
     app_id: AppId,
-    query: Annotated[str, typer.Option("--query", "-q", help="What to look for, in plain words.")],
+    query: Annotated[
+        str, typer.Option("--query", "-q", metavar="<text>", help="What to look for, in plain words.")
+    ],
     user_id: OnlyUser = None,
     session_id: OnlySession = None,
-    n_results: Annotated[
-        int | None,
-        typer.Option("--n-results", "-n", help="How many at most; the setting's number if left out."),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least cosine similarity; the setting's if left out.")
-    ] = None,
+    n_results: Results = None,
+    threshold: Threshold = None,
     kind: Kinds = None,
     token_budget: Budget = None,
     grouped: Grouped = False,
@@ -112,7 +121,6 @@ def query(
         _print_results(found)
 
 
-@app.command()
 def get(
     memory_id: MemoryId,
     app_id: AppId,
@@ -121,38 +129,46 @@ def get(
     home: Home = None,
 ) -> None:
     """Show one memory, whatever became of it."""
+    from omnimemory.cli.advice import command, where_not_found
     from omnimemory.cli.connect import using
     from omnimemory.cli.output import print_document
     from omnimemory.core.display import plain
     from omnimemory.core.errors import NotFound
 
-    memory = using(home, lambda sdk: sdk.get_memory(memory_id, app_id, user_id))
-    if memory is None:
-        raise NotFound(f"no memory {memory_id!r} in this app; `omnimemory memory list` shows those there are")
+    with where_not_found(command("memory", "list", app_id=app_id, home=home)):
+        memory = using(home, lambda sdk: sdk.get_memory(memory_id, app_id, user_id))
+        if memory is None:
+            raise NotFound(f"no memory {memory_id!r} in this app")
     print_document(memory.to_dict(), plain(str(memory)), as_json=as_json)
 
 
-@app.command("list")
 def list_memories(
     app_id: AppId,
     user_id: OnlyUser = None,
     session_id: OnlySession = None,
     kind: Kinds = None,
     status: Annotated[
-        list[State] | None, typer.Option(help="Active ones if left out; may be repeated.", show_default=False)
+        list[State] | None,
+        typer.Option(
+            metavar="<status>",
+            help=f"{', '.join(State)}; active ones if left out; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     said_after: Moment = None,
     said_before: Moment = None,
     as_of: Moment = None,
     limit: Limit = 100,
-    cursor: Annotated[str | None, typer.Option(help="Where the page before this one ended.")] = None,
+    cursor: Annotated[
+        str | None, typer.Option(metavar="<cursor>", help="Where the page before this one ended.")
+    ] = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Begin with the oldest.")] = False,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """List memories, the newest first."""
     from omnimemory.cli.connect import using
-    from omnimemory.cli.output import console, memories_table, print_json
+    from omnimemory.cli.output import console, memories_listing, print_json
 
     states = set(status or [State.ACTIVE])
     wanted = set(State) if State.ANY in states else states
@@ -176,7 +192,7 @@ def list_memories(
         memories = [memory.to_dict() for memory in page]
         print_json({"memories": memories, "count": len(memories), "next_cursor": page.next_cursor})
         return
-    console().print(memories_table(page.memories) if page.memories else NOTHING)
+    console().print(memories_listing(page.memories) if page.memories else NOTHING)
     if page.next_cursor is not None:
         console(errors=True).print(f"More with --cursor {page.next_cursor}", soft_wrap=True)
 
@@ -200,9 +216,9 @@ def _document(found: Recalled) -> dict[str, object]:
 
 
 def _print_results(found: Recalled) -> None:
-    from omnimemory.cli.output import console, scores_table
+    from omnimemory.cli.output import console, scores_listing
 
-    console().print(scores_table(found.memories, parts=False) if found.memories else NOTHING)
+    console().print(scores_listing(found.memories, parts=False) if found.memories else NOTHING)
 
 
 def _print_block(found: Recalled) -> None:
@@ -217,9 +233,7 @@ def _print_block(found: Recalled) -> None:
 
 
 def _print_explained(found: Recalled) -> None:
-    from rich.padding import Padding
-
-    from omnimemory.cli.output import console, explanation_parts, heading, near_misses_table
+    from omnimemory.cli.output import console, explanation_parts, heading, near_misses_listing
 
     out = console()
     if not found.memories:
@@ -227,7 +241,8 @@ def _print_explained(found: Recalled) -> None:
     for result in found:
         out.print(heading(result))
         for part in explanation_parts(result):
-            out.print(Padding(part, (1, 0, 0, 4), expand=False))
-        out.print()
+            out.print()
+            out.print(part)
+        out.print("\n")
     if found.near_misses:
-        out.print(near_misses_table(found.near_misses))
+        out.print(near_misses_listing(found.near_misses))

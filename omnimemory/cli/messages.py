@@ -6,8 +6,9 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from omnimemory.core.errors import InvalidRequest, MessageError
 
@@ -20,7 +21,7 @@ STDIN = "-"
 ACCEPTED = """\
 accepted forms:
   JSON   [{"role": "user", "content": "...", "timestamp"?, "id"?, "name"?, "metadata"?}, ...]
-         or {"messages": [...]}
+         or {"messages": [...]}; a timestamp is ISO 8601, in UTC where it names no zone
   JSONL  one such message a line
   text   user: I prefer dark mode
          assistant: Noted."""
@@ -71,6 +72,8 @@ def _source(said: Sequence[str] | None, file: str | None) -> tuple[str | None, s
     """The text to read and where it is from; None where ``said`` holds the messages."""
     if said and file:
         raise MessageError("give --message or --messages-file, not both")
+    if STDIN in (said or ()) and len(said or ()) > 1:
+        raise MessageError("--message - reads all messages from standard input; give it alone")
     if file is None and list(said or ()) == [STDIN]:
         file = STDIN
     if file is None:
@@ -115,32 +118,44 @@ def _read(text: str, source: str) -> list[Message]:
     from omnimemory.core.schemas import Message
 
     messages = []
-    for position, item in enumerate(_items(text, source), 1):
+    for place, item in _items(text, source):
         if not isinstance(item, dict):
-            raise MessageError(f"{source}: message {position} is not an object\n{ACCEPTED}")
+            raise MessageError(f"{source}: {place} is not an object\n{ACCEPTED}")
         try:
-            messages.append(Message(**item))
+            messages.append(Message(**_zoned(item)))
         except (InvalidRequest, TypeError) as exc:
-            raise MessageError(f"{source}: message {position}: {exc}") from exc
+            raise MessageError(f"{source}: {place}: {exc}") from exc
     return messages
 
 
-def _items(text: str, source: str) -> list[object]:
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError) as exc:
-        lines = [line for line in text.splitlines() if line.strip()]
-        try:
-            return [json.loads(line) for line in lines] if len(lines) > 1 else _no_json(source, exc)
-        except (ValueError, RecursionError):
-            return _no_json(source, exc)
+def _items(text: str, source: str) -> list[tuple[str, object]]:
+    """What the JSON or JSONL holds, each with the place that errors name."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if len(lines) > 1 and all(line.lstrip().startswith("{") for _, line in lines):
+        return [(f"line {number}", _parsed(line, f"{source}: line {number}")) for number, line in lines]
+    whole = _parsed(text, source)
     if isinstance(whole, dict):
         whole = whole["messages"] if isinstance(whole.get("messages"), list) else [whole]
-    return list(whole)
+    return [(f"message {number}", item) for number, item in enumerate(whole, 1)]
 
 
-def _no_json(source: str, error: Exception) -> list[object]:
-    raise MessageError(f"{source} is neither JSON nor JSONL: {error}\n{ACCEPTED}") from error
+def _parsed(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as exc:
+        where = f"line {exc.lineno} column {exc.colno}" if "\n" in text.strip() else f"column {exc.colno}"
+        raise MessageError(f"{place} is not JSON: {exc.msg} at {where}\n{ACCEPTED}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise MessageError(f"{place} is not JSON that can be read: {exc}\n{ACCEPTED}") from exc
+
+
+def _zoned(item: dict[str, Any]) -> dict[str, Any]:
+    """A time without a zone is UTC, as in options; what is no time is left to the message's own check."""
+    try:
+        said = datetime.fromisoformat(item["timestamp"])
+    except (KeyError, TypeError, ValueError):
+        return item
+    return item if said.tzinfo else item | {"timestamp": said.replace(tzinfo=UTC)}
 
 
 def _from_text(text: str, source: str) -> list[Message]:

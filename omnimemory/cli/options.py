@@ -15,14 +15,15 @@ Home = Annotated[
     typer.Option(
         help="The folder that holds the data; OMNIMEMORY_HOME or the user's data folder if left out.",
         file_okay=False,
+        metavar="<dir>",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-AppId = Annotated[str, typer.Option(help="The application.")]
-UserId = Annotated[str, typer.Option(help="The user whose memory it is.")]
-OnlyUser = Annotated[str | None, typer.Option("--user-id", help="Only this user's.")]
-SessionId = Annotated[str | None, typer.Option(help="The conversation it belongs to.")]
-OnlySession = Annotated[str | None, typer.Option("--session-id", help="Only this session's.")]
+AppId = Annotated[str, typer.Option(metavar="<id>", help="The application.")]
+UserId = Annotated[str, typer.Option(metavar="<id>", help="The user whose memory it is.")]
+OnlyUser = Annotated[str | None, typer.Option("--user-id", metavar="<id>", help="Only this user's.")]
+SessionId = Annotated[str | None, typer.Option(metavar="<id>", help="The conversation it belongs to.")]
+OnlySession = Annotated[str | None, typer.Option("--session-id", metavar="<id>", help="Only this session's.")]
 MemoryId = Annotated[str, typer.Argument(metavar="MEMORY_ID", help="The memory's id.", show_default=False)]
 TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="The task's id.", show_default=False)]
 Said = Annotated[
@@ -30,6 +31,7 @@ Said = Annotated[
     typer.Option(
         "--message",
         "-m",
+        metavar="<role:text>",
         help="What was said, as 'user:...' or 'assistant:...'; may be repeated. '-' reads standard input.",
     ),
 ]
@@ -38,13 +40,18 @@ SaidFile = Annotated[
     typer.Option(
         "--messages-file",
         "-f",
+        metavar="<file>",
         help="A file with the messages: JSON, JSONL, or text with lines as 'user: ...'. "
         "'-' reads standard input.",
     ),
 ]
 Metadata = Annotated[
     list[str] | None,
-    typer.Option("--metadata", help="User metadata as name=value; may be repeated. JSON values are read."),
+    typer.Option(
+        "--metadata",
+        metavar="<name=value>",
+        help="User metadata; may be repeated. JSON values are read.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Wait = Annotated[
@@ -55,8 +62,23 @@ Wait = Annotated[
         show_default=False,
     ),
 ]
-Timeout = Annotated[float, typer.Option(min=0, help="Longest wait, in seconds.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")]
+Timeout = Annotated[float, typer.Option(min=0, metavar="<seconds>", help="Longest wait.")]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", min=1, max=1000, metavar="<number>", help="How many at most.")
+]
+Results = Annotated[
+    int | None,
+    typer.Option(
+        "--n-results", "-n", metavar="<number>", help="How many at most; the setting's number if left out."
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(metavar="<cosine>", help="Least cosine similarity; the setting's if left out."),
+]
+IdempotencyKey = Annotated[
+    str | None, typer.Option(metavar="<key>", help="The same key again stores nothing twice.")
+]
 
 
 def settings_of(home: Path | None) -> Settings:

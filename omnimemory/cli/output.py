@@ -1,7 +1,7 @@
 """What every command prints with: text for people, one JSON document for programs.
 
-Colour and width follow the terminal; piped output is plain. Memory text is shown as it is: no
-markup is read in it, and control characters cannot reach the terminal.
+Colour and width follow the terminal; piped output is plain and never wrapped. Memory text is shown as
+it is: no markup is read in it, and control characters cannot reach the terminal.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from rich.console import Console, RenderableType
     from rich.progress import Progress
-    from rich.table import Table
     from rich.text import Text
 
+    from omnimemory.cli.listing import Listing
+
 _PIPED_WIDTH = 140
+"""Of rules across a page; lines of text are as long as they are."""
 _NEVER_SAID = "-"
+_UNCUT = sys.maxsize
 
 
 def console(*, errors: bool = False) -> Console:
@@ -39,7 +42,7 @@ def console(*, errors: bool = False) -> Console:
         markup=False,
         emoji=False,
         highlight=False,
-        soft_wrap=False,
+        soft_wrap=not stream.isatty(),
     )
 
 
@@ -54,6 +57,7 @@ def bars(console: Console) -> Progress:
 def print_json(document: object) -> None:
     """One JSON document on stdout, and nothing else."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def headline(memory: Memory, *, limit: int = 160) -> str:
@@ -73,49 +77,57 @@ def said_on(memory: Memory) -> str:
     return _NEVER_SAID if moment is None else f"{moment:%Y-%m-%d}"
 
 
-def new_table(*, framed: bool = True) -> Table:
-    """An empty table in the look of all our tables; unframed, it has no margin of its own."""
-    from rich import box
-    from rich.table import Table
+def scores_listing(results: Sequence[ScoredMemory], *, parts: bool = True) -> Listing:
+    """Recalled memories, best first; with ``parts`` every number that ranked them, else their ids."""
+    from omnimemory.cli.listing import Column, Listing, identified
 
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=framed)
-
-
-def scores_table(results: Sequence[ScoredMemory], *, parts: bool = True) -> Table:
-    """Recalled memories, best first; with ``parts`` every number that ranked them."""
-    table = new_table()
-    table.add_column("#", justify="right")
-    table.add_column("score", justify="right", style="bold")
-    for name in ("relevance", "match", "cosine", "words", "recency", "importance") if parts else ():
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("kind")
-    table.add_column("said", no_wrap=True)
-    table.add_column("memory", ratio=1)
-    for result in results:
-        table.add_row(
+    numbers = ("relevance", "match", "cosine", "words", "recency", "importance") if parts else ()
+    columns = (
+        Column("#", lead="#", right=True),
+        Column("score", style="bold", right=True),
+        *(Column(name, lead=f"{name} ", right=True) for name in numbers),
+        Column("kind"),
+        Column("said", lead="said "),
+        *(() if parts else (identified(),)),
+        Column("memory", prose=True),
+    )
+    rows = [
+        (
             str(result.rank),
             f"{result.composite_score:.3f}",
             *(_parts(result) if parts else ()),
             result.memory.kind.value,
             said_on(result.memory),
-            _recalled(result),
+            *(() if parts else (plain(result.memory_id),)),
+            _recalled(result, limit=_UNCUT),
         )
-    return table
+        for result in results
+    ]
+    return Listing(columns, rows)
 
 
-def memories_table(memories: Sequence[Memory]) -> Table:
-    """A listing: what each memory is, when it was said, and what it says."""
-    table = new_table()
-    table.add_column("id", no_wrap=True)
-    table.add_column("kind")
-    table.add_column("status")
-    table.add_column("said", no_wrap=True)
-    table.add_column("memory", ratio=1)
-    for memory in memories:
-        table.add_row(
-            plain(memory.id), memory.kind.value, memory.status.value, said_on(memory), headline(memory)
+def memories_listing(memories: Sequence[Memory]) -> Listing:
+    """What each memory is, when it was said, and what it says."""
+    from omnimemory.cli.listing import Column, Listing, identified
+
+    columns = (
+        identified(),
+        Column("kind"),
+        Column("status"),
+        Column("said", lead="said "),
+        Column("memory", prose=True),
+    )
+    rows = [
+        (
+            plain(memory.id),
+            memory.kind.value,
+            memory.status.value,
+            said_on(memory),
+            headline(memory, limit=_UNCUT),
         )
-    return table
+        for memory in memories
+    ]
+    return Listing(columns, rows)
 
 
 def print_document(document: object, text: RenderableType, *, as_json: bool) -> None:
@@ -123,7 +135,7 @@ def print_document(document: object, text: RenderableType, *, as_json: bool) -> 
     if as_json:
         print_json(document)
     else:
-        console().print(text, soft_wrap=isinstance(text, str))
+        console().print(text, soft_wrap=True if isinstance(text, str) else None)
 
 
 def _parts(result: ScoredMemory) -> list[str]:
@@ -138,11 +150,11 @@ def _parts(result: ScoredMemory) -> list[str]:
     ]
 
 
-def _recalled(result: ScoredMemory) -> str:
+def _recalled(result: ScoredMemory, *, limit: int = 160) -> str:
     """The statement that matched stands for its note."""
     if result.matched_statement is not None:
-        return one_line(result.matched_statement.text)
-    return headline(result.memory)
+        return one_line(result.matched_statement.text, limit=limit)
+    return headline(result.memory, limit=limit)
 
 
 def heading(result: ScoredMemory) -> Text:
@@ -150,12 +162,12 @@ def heading(result: ScoredMemory) -> Text:
     from rich.text import Text
 
     memory = result.memory
-    line = Text(f"#{result.rank}  {result.composite_score:.4f}", style="bold")
-    facts = f"  {memory.kind.value}, said {said_on(memory)}, {plain(memory.id)}\n"
-    return Text.assemble(line, (facts, "dim"), _recalled(result))
+    score = f"#{result.rank}  {result.composite_score:.4f}"
+    facts = f"  {memory.kind.value}  said {said_on(memory)}  {plain(memory.id)}\n"
+    return Text.assemble((score, "bold"), (facts, "dim"), _recalled(result))
 
 
-def explanation_parts(result: ScoredMemory) -> list[Table | Text]:
+def explanation_parts(result: ScoredMemory) -> list[Listing | Text]:
     """The explanation of one result, to be added up by eye.
 
     What holds a ``contribution`` is a row of a table that sums them, what holds a ``boost`` one of a
@@ -168,7 +180,7 @@ def explanation_parts(result: ScoredMemory) -> list[Table | Text]:
     boosted = {name: row for name, row in rows.items() if "boost" in row}
     total = sum(_number(row["contribution"]) for row in added.values())
     factor = 1.0 + sum(_number(row["boost"]) for row in boosted.values())
-    parts: list[Table | Text] = []
+    parts: list[Listing | Text] = []
     if added:
         sum_name = _take(others, total) or "sum"
         parts.append(_adding_up("evidence", added, "contribution", (sum_name, total)))
@@ -186,24 +198,27 @@ def explanation_parts(result: ScoredMemory) -> list[Table | Text]:
     return [*parts, Text("\n".join(listed))] if listed else parts
 
 
-def near_misses_table(misses: Sequence[NearMiss]) -> Table:
+def near_misses_listing(misses: Sequence[NearMiss]) -> Listing:
     """What nearly came back, best first, and why it did not."""
-    table = new_table(framed=False)
-    for name in ("score", "match", "cosine", "words"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("near miss", no_wrap=True)
-    table.add_column("left out because", ratio=1)
-    for miss in misses:
-        similarity = miss.similarity_score
-        table.add_row(
+    from omnimemory.cli.listing import Column, Listing, identified
+
+    columns = (
+        *(Column(name, lead=f"{name} ", right=True) for name in ("score", "match", "cosine", "words")),
+        identified("near miss"),
+        Column("left out because", prose=True),
+    )
+    rows = [
+        (
             f"{miss.composite_score:.3f}",
             f"{miss.match:.3f}",
-            _NEVER_SAID if similarity is None else f"{similarity:.3f}",
+            _NEVER_SAID if miss.similarity_score is None else f"{miss.similarity_score:.3f}",
             f"{miss.lexical_score:.2f}",
             plain(miss.memory_id),
-            one_line(miss.reason),
+            one_line(miss.reason, limit=_UNCUT),
         )
-    return table
+        for miss in misses
+    ]
+    return Listing(columns, rows, headed=True)
 
 
 def _rows_and_others(
@@ -227,22 +242,23 @@ def _rows_and_others(
 
 def _adding_up(
     title: str, rows: Mapping[str, Mapping[str, JsonValue]], last: str, total: tuple[str, float]
-) -> Table:
+) -> Listing:
     """A row each, under the union of their names; the column ``last`` ends in the total."""
+    from omnimemory.cli.listing import Column, Listing
+
     names = [name for name in dict.fromkeys(name for row in rows.values() for name in row) if name != last]
-    table = new_table(framed=False)
-    table.add_column(title, no_wrap=True)
-    for name in (*names, last):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = (
+        Column(title),
+        *(Column(name, lead=f"{name} ", right=True) for name in names),
+        Column(last, right=True),
+    )
+    cells = []
     for path, row in rows.items():
         number = _number(row[last])
-        table.add_row(
-            path,
-            *(_shown(row.get(name)) for name in names),
-            f"{'-' if number < 0 else '+'} {abs(number):.4f}",
-        )
-    table.add_row(total[0], *("" for _ in names), f"= {total[1]:.4f}", style="bold")
-    return table
+        shown = f"{'-' if number < 0 else '+'} {abs(number):.4f}"
+        cells.append((path, *(_shown(row.get(name)) for name in names), shown))
+    cells.append((total[0], *("" for _ in names), f"= {total[1]:.4f}"))
+    return Listing(columns, cells, headed=True, total=True)
 
 
 def _take(values: dict[str, JsonValue], wanted: float) -> str | None:

@@ -11,7 +11,10 @@ import typer
 from omnimemory.cli.options import AppId, Home, Json, MemoryId, OnlyUser
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from omnimemory.core.schemas import Decision, Memory
+    from omnimemory.evolution.report import Change
     from omnimemory.sdk import OmniMemorySDK
 
 
@@ -55,6 +58,7 @@ def evolution(
     home: Home = None,
 ) -> None:
     """Draw the chain of a memory as a tree, from any of its members."""
+    from omnimemory.cli.advice import command, where_not_found
     from omnimemory.cli.connect import using
     from omnimemory.cli.output import console, print_json
     from omnimemory.core.errors import InvalidRequest, NotFound
@@ -70,9 +74,10 @@ def evolution(
         ids = [memory.id for memory in chain]
         return chain, await sdk.list_decisions(app_id, user_id, memory_ids=ids) if ids else []
 
-    chain, decisions = using(home, work)
-    if not chain:
-        raise NotFound(f"no memory {memory_id!r} in this app")
+    with where_not_found(command("memory", "list", app_id=app_id, home=home)):
+        chain, decisions = using(home, work)
+        if not chain:
+            raise NotFound(f"no memory {memory_id!r} in this app")
     drawn = None if form is None else _rendered(form, chain, decisions)
     if output is not None and drawn is not None:
         _write(output, drawn)
@@ -113,19 +118,31 @@ def _write(output: Path, text: str) -> None:
 
 
 def _draw(chain: list[Memory], decisions: list[Decision]) -> None:
-    """What stands today with what it took the place of, then each step and why."""
-    from rich.text import Text
-
+    """What stands today with what it took the place of, then each step: what it changed, and why."""
     from omnimemory.cli.output import console
-    from omnimemory.core.display import one_line
     from omnimemory.demo.show import lineage
-    from omnimemory.evolution.chain import steps
+    from omnimemory.evolution.report import build_report
 
     out = console()
     out.print(lineage(chain))
-    for step in steps(chain, decisions):
-        line = Text(f"{step.at:%Y-%m-%d}  ", style="cyan").append(step.operation.value, style="bold")
-        if step.confidence is not None:
-            line.append(f" ({step.confidence:.2f})")
-        line.append(f"  {one_line(step.reasoning)}" if step.reasoning else "")
-        out.print(line)
+    for change in build_report(chain, decisions=decisions).changes:
+        out.print()
+        out.print(_told(change))
+
+
+def _told(change: Change) -> Text:
+    from rich.text import Text
+
+    from omnimemory.core.display import plain
+
+    text = Text.assemble(
+        (change.operation.value, "bold"),
+        f"  {change.where}  ",
+        (f"{change.at:%Y-%m-%d}", "cyan"),
+        ("" if change.confidence is None else f"  confidence {change.confidence:.2f}", "dim"),
+    )
+    why = (("why", change.reasoning),) if change.reasoning else ()
+    facts = (*why, *(("ended", one) for one in change.ended), *(("added", one) for one in change.added))
+    for name, fact in facts:
+        text.append(f"\n  {name:<6}", "dim").append(" ".join(plain(fact).split()))
+    return text

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console, ConsoleRenderable, Group
 from rich.rule import Rule
 from rich.text import Text
 from rich.tree import Tree
 
-from omnimemory.cli.output import headline, said_on, scores_table
+from omnimemory.cli.output import headline, said_on, scores_listing
 from omnimemory.core.display import one_line, plain
 from omnimemory.core.schemas import Memory, Operation
 from omnimemory.demo.report import Answer, Change, DemoReport, TenancyCheck, Timings, UserNotes
+from omnimemory.evolution.chain import names_of
 
-_STYLES = {Operation.UPDATE: "yellow", Operation.DELETE: "red", Operation.SKIP: "cyan"}
+_STYLES = {Operation.UPDATE: "magenta", Operation.DELETE: "red", Operation.SKIP: "cyan"}
 _NOTES_SHOWN = 8
 _CHANGES_SHOWN = 20
 
@@ -31,7 +32,7 @@ def show(report: DemoReport, console: Console) -> None:
         ("Timings", timings(report.timings)),
     ):
         console.print()
-        console.print(Rule(title, align="left", style="dim"))
+        console.print(Rule(title, align="left", style="dim") if console.is_terminal else title)
         console.print(body)
     for error in report.gave_up:
         console.print(Text(f"gave up, kept for a retry: {plain(error)}", style="red"))
@@ -66,10 +67,8 @@ def notes(users: Sequence[UserNotes]) -> ConsoleRenderable:
 
 
 def _note_label(note: Memory) -> Text:
-    label = Text(said_on(note), style="cyan")
-    if note.tags:
-        label.append("  " + one_line(", ".join(note.tags), limit=80), style="dim")
-    return label
+    tags = "  " + one_line(", ".join(note.tags), limit=80) if note.tags else ""
+    return Text.assemble((said_on(note), "cyan"), (tags, "dim"))
 
 
 def evolution(changes: Sequence[Change]) -> ConsoleRenderable:
@@ -111,29 +110,34 @@ def _change_lines(change: Change) -> Iterator[tuple[str, str]]:
 
 
 def lineage(chain: Sequence[Memory]) -> ConsoleRenderable:
-    """A chain as a tree: what stands today, and below each memory those it took the place of."""
+    """A chain as a tree: what stands today, and below each memory those it took the place of.
+
+    Their names are those that reports of the chain, in its order, give them.
+    """
     if not chain:
         return Text("No note has a history yet.")
-    known = {memory.id for memory in chain}
+    names = names_of(chain)
     earlier: dict[str | None, list[Memory]] = {}
     for memory in chain:
-        later = memory.next_id if memory.next_id in known and memory.next_id != memory.id else None
+        later = memory.next_id if memory.next_id in names and memory.next_id != memory.id else None
         earlier.setdefault(later, []).append(memory)
-    return Group(*(_branch(memory, earlier) for memory in earlier.get(None, [])))
+    return Group(*(_branch(memory, names, earlier) for memory in earlier.get(None, [])))
 
 
-def _branch(memory: Memory, earlier: dict[str | None, list[Memory]]) -> Tree:
-    tree = Tree(_member(memory))
+def _branch(memory: Memory, names: Mapping[str, str], earlier: dict[str | None, list[Memory]]) -> Tree:
+    tree = Tree(_member(memory, names[memory.id]))
     for older in earlier.get(memory.id, []):
-        tree.add(_branch(older, earlier))
+        tree.add(_branch(older, names, earlier))
     return tree
 
 
-def _member(memory: Memory) -> Text:
-    label = Text(f"{memory.status.value} ({memory.status_reason.value})", style="bold")
-    label.append(f"  {said_on(memory)}  ", style="cyan")
-    label.append(headline(memory, limit=240), style="" if memory.is_active else "strike dim")
-    return label
+def _member(memory: Memory, name: str) -> Text:
+    return Text.assemble(
+        (f"{name}  {memory.status.value} ({memory.status_reason.value})", "bold"),
+        (f"  {said_on(memory)}", "cyan"),
+        (f"  {plain(memory.id)}\n", "dim"),
+        (headline(memory, limit=240), "" if memory.is_active else "strike dim"),
+    )
 
 
 def recall(answers: Sequence[Answer]) -> ConsoleRenderable:
@@ -142,10 +146,10 @@ def recall(answers: Sequence[Answer]) -> ConsoleRenderable:
         return Text("No question to ask: there are no notes.")
     parts: list[ConsoleRenderable] = []
     for answer in answers:
-        line = Text(f"{plain(answer.user_id)} asks: ", style="bold").append(one_line(answer.question))
+        line = Text.assemble((f"{plain(answer.user_id)} asks: ", "bold"), one_line(answer.question))
         if answer.found is not None:
             line.append(*("  found", "green") if answer.found else ("  not found", "red"))
-        parts += [line, scores_table(answer.results) if answer.results else Text("nothing came back")]
+        parts += [line, scores_listing(answer.results) if answer.results else Text("nothing came back")]
     return Group(*parts)
 
 

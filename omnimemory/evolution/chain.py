@@ -100,12 +100,27 @@ def steps(members: Iterable[Memory], decisions: Iterable[Decision] = ()) -> tupl
     return tuple(sorted(found, key=lambda step: step.at))
 
 
+def names_of(ordered: Iterable[Memory]) -> dict[str, str]:
+    """What pictures and reports call each memory of an ordered chain, by its id: M1, M2, ..."""
+    return {memory.id: f"M{number}" for number, memory in enumerate(ordered, start=1)}
+
+
 def headline(memory: Memory) -> str:
     """The memory in one line: its first statement, or the first line of its text that is no heading."""
     if memory.statements:
         return " ".join(memory.statements[0].text.split())
     lines = (line.strip() for line in memory.text.splitlines())
     return " ".join(next((line for line in lines if line and not line.startswith("#")), memory.text).split())
+
+
+def marked(memory: Memory, changes: Iterable[Step]) -> list[tuple[str, str]]:
+    """(mark, text) of what the memory says, what came ("added") and what goes ("gone") before the "same"."""
+    changes = tuple(changes)
+    added = {text for step in changes if step.to_id == memory.id for text in step.added}
+    gone = {text for step in changes if memory.id in step.from_ids for text in step.ended}
+    texts = [statement.text for statement in memory.statements] or [headline(memory)]
+    marks = [("gone" if text in gone else "added" if text in added else "same", text) for text in texts]
+    return sorted(marks, key=lambda line: line[0] == "same")
 
 
 def shown(statement_or_text: str, limit: int) -> str:

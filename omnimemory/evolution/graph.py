@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 
 from omnimemory.core.errors import InvalidRequest
 from omnimemory.core.schemas import Decision, Memory, Status
-from omnimemory.evolution.chain import Chain, Step, headline, members_of, shown, steps
+from omnimemory.evolution.chain import Chain, Step, marked, members_of, names_of, shown, steps
 from omnimemory.evolution.page import render_page
 
 FORMATS = ("mermaid", "dot", "html")
 
 _LABEL = 80
+_LINES = 3
 _TOOLTIP = 2000
+_SIGNS = {"added": "+ ", "gone": "- ", "same": ""}
 
 # fill, border, text: the same families as on the page
 _COLOURS = {
@@ -43,14 +45,13 @@ def render_graph(chain: Chain, *, format: str, decisions: Iterable[Decision] = (
 
 
 def _mermaid(members: Sequence[Memory], changes: Sequence[Step]) -> str:
-    names = _names(members)
+    names = names_of(members)
     lines = ["flowchart LR"]
     if not members:
         lines.append('    none["no memories"]')
     for memory in members:
-        head = _mermaid_text(_caption(names[memory.id], memory))
-        body = _mermaid_text(shown(headline(memory), _LABEL))
-        lines.append(f'    {names[memory.id]}["{head}<br/>{body}"]:::{memory.status}')
+        label = "<br/>".join(map(_mermaid_text, _label(names[memory.id], memory, changes)))
+        lines.append(f'    {names[memory.id]}["{label}"]:::{memory.status}')
     for source, target, operation in _arrows(changes):
         lines.append(f"    {names[source]} -->|{operation}| {names[target]}")
     for status in dict.fromkeys(memory.status for memory in members):
@@ -60,7 +61,7 @@ def _mermaid(members: Sequence[Memory], changes: Sequence[Step]) -> str:
 
 
 def _dot(members: Sequence[Memory], changes: Sequence[Step]) -> str:
-    names = _names(members)
+    names = names_of(members)
     lines = [
         "digraph evolution {",
         "    rankdir=LR;",
@@ -71,11 +72,10 @@ def _dot(members: Sequence[Memory], changes: Sequence[Step]) -> str:
         lines.append('    none [label="no memories"];')
     for memory in members:
         fill, border, text = _COLOURS[memory.status]
-        head = _dot_text(_caption(names[memory.id], memory))
-        body = _dot_text(shown(headline(memory), _LABEL))
+        label = "\\n".join(map(_dot_text, _label(names[memory.id], memory, changes)))
         tooltip = _dot_text(memory.text[:_TOOLTIP])
         lines.append(
-            f'    {names[memory.id]} [label="{head}\\n{body}", tooltip="{tooltip}", '
+            f'    {names[memory.id]} [label="{label}", tooltip="{tooltip}", '
             f'fillcolor="{fill}", color="{border}", fontcolor="{text}"];'
         )
     for source, target, operation in _arrows(changes):
@@ -83,13 +83,11 @@ def _dot(members: Sequence[Memory], changes: Sequence[Step]) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _names(members: Sequence[Memory]) -> dict[str, str]:
-    return {memory.id: f"M{number}" for number, memory in enumerate(members, start=1)}
-
-
-def _caption(name: str, memory: Memory) -> str:
+def _label(name: str, memory: Memory, changes: Sequence[Step]) -> list[str]:
+    """Which memory it is; what it says, and first what sets it off from its neighbours; its id."""
     said = memory.occurred_at or memory.created_at
-    return f"{name} · {memory.status} · {said:%Y-%m-%d}"
+    texts = [_SIGNS[mark] + shown(text, _LABEL) for mark, text in marked(memory, changes)[:_LINES]]
+    return [f"{name} · {memory.status} · {said:%Y-%m-%d}", *texts, memory.id]
 
 
 def _arrows(changes: Sequence[Step]) -> list[tuple[str, str, str]]:

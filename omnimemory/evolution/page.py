@@ -8,7 +8,7 @@ from datetime import datetime
 from html import escape
 
 from omnimemory.core.schemas import Memory, MemoryKind, Operation, Status
-from omnimemory.evolution.chain import Step, headline
+from omnimemory.evolution.chain import Step, headline, marked, names_of
 from omnimemory.evolution.layout import CARD_HEIGHT, CARD_WIDTH, Layout, lay_out
 from omnimemory.evolution.style import CSS
 
@@ -28,7 +28,7 @@ _LEGEND = {
 
 def render_page(members: Sequence[Memory], changes: Sequence[Step]) -> str:
     """The whole document for ordered members and their steps."""
-    names = {memory.id: f"M{number}" for number, memory in enumerate(members, start=1)}
+    names = names_of(members)
     body = _NONE
     if members:
         body = (
@@ -70,7 +70,7 @@ def _graph(members: Sequence[Memory], changes: Sequence[Step], names: Mapping[st
     layout = lay_out(members)
     confirmed = Counter(step.to_id for step in changes if step.operation is Operation.SKIP)
     cards = "".join(
-        _card(memory, layout, names, confirmed[memory.id], _lines(memory, changes)) for memory in members
+        _card(memory, layout, names, confirmed[memory.id], marked(memory, changes)) for memory in members
     )
     width, height = layout.width + 2 * _PAD, layout.height + 2 * _PAD
     return (
@@ -97,15 +97,6 @@ def _arrows(layout: Layout, changes: Sequence[Step], width: float, height: float
         '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>'
         f'<g transform="translate({_PAD},{_PAD})">{paths}</g></svg>{labels}'
     )
-
-
-def _lines(memory: Memory, changes: Sequence[Step]) -> list[tuple[str, str]]:
-    """(mark, text) of what the card tells, what came and what goes before what merely stays."""
-    added = {text for step in changes if step.to_id == memory.id for text in step.added}
-    gone = {text for step in changes if memory.id in step.from_ids for text in step.ended}
-    texts = [statement.text for statement in memory.statements] or [headline(memory)]
-    marks = [("gone" if text in gone else "added" if text in added else "same", text) for text in texts]
-    return sorted(marks, key=lambda line: line[0] == "same")
 
 
 def _card(

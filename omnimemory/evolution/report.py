@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from omnimemory.core.base import Frozen
 from omnimemory.core.errors import InvalidRequest
 from omnimemory.core.schemas import Decision, Memory, MemoryKind, Operation, Status, StatusReason
-from omnimemory.evolution.chain import Chain, Step, headline, members_of, shown, steps
+from omnimemory.evolution.chain import Chain, Step, marked, members_of, names_of, shown, steps
 
 FORMATS = ("markdown", "text", "json")
 
@@ -18,7 +18,8 @@ _LINE = 160
 
 
 class Entry(Frozen):
-    """One memory of the timeline. ``name`` (M1, M2, ...) is what the changes call it."""
+    """One memory of the timeline. ``name`` (M1, M2, ...) is what the changes call it; ``headline`` is what
+    changed about it, where something did."""
 
     name: str
     memory_id: str
@@ -45,6 +46,14 @@ class Change(Frozen):
     added: tuple[str, ...]
     kept: tuple[str, ...]
     ended: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        """From what to what."""
+        before = ", ".join(self.before)
+        if self.operation is Operation.SKIP:
+            return f"{before} confirmed"
+        return f"{before} -> {self.after}" if self.after else f"{before} ended"
 
 
 class Report(Frozen):
@@ -79,13 +88,13 @@ def build_report(chain: Chain, *, decisions: Iterable[Decision] = ()) -> Report:
     """The typed form of ``render_report``."""
     members = members_of(chain)
     changes = steps(members, decisions)
-    names = {memory.id: f"M{number}" for number, memory in enumerate(members, start=1)}
+    names = names_of(members)
     statuses = Counter(memory.status for memory in members)
     return Report(
         memories=len(members),
         by_status={status: statuses[status] for status in Status},
         by_kind=dict(Counter(memory.kind for memory in members)),
-        timeline=tuple(_entry(memory, names[memory.id]) for memory in members),
+        timeline=tuple(_entry(memory, names[memory.id], changes) for memory in members),
         changes=tuple(
             Change(
                 at=step.at,
@@ -104,7 +113,7 @@ def build_report(chain: Chain, *, decisions: Iterable[Decision] = ()) -> Report:
     )
 
 
-def _entry(memory: Memory, name: str) -> Entry:
+def _entry(memory: Memory, name: str, changes: Sequence[Step]) -> Entry:
     return Entry(
         name=name,
         memory_id=memory.id,
@@ -115,7 +124,7 @@ def _entry(memory: Memory, name: str) -> Entry:
         occurred_at=memory.occurred_at,
         created_at=memory.created_at,
         ended_at=memory.ended_at,
-        headline=headline(memory),
+        headline=marked(memory, changes)[0][1],
         statements=tuple(statement.text for statement in memory.statements),
     )
 
@@ -159,7 +168,9 @@ def _markdown(report: Report) -> str:
     lines += ["| Status | Memories |", "|---|---|"]
     lines += [f"| {status} | {count} |" for status, count in report.by_status.items()]
     lines += [f"| **total** | **{report.memories}** |", "", "## Timeline", ""]
-    lines += [f"- **{e.name}** {_state(e)}: {_plain(shown(e.headline, _LINE))}" for e in report.timeline]
+    for e in report.timeline:
+        said = _plain(shown(e.headline, _LINE))
+        lines.append(f"- **{e.name}** {_plain(e.memory_id)} {_state(e)}: {said}")
     if report.changes:
         lines += ["", "## What changed"]
     for number, change in enumerate(report.changes, start=1):
@@ -178,7 +189,7 @@ def _text(report: Report) -> str:
         return "\n".join([*lines, "No memories: this chain is empty.", ""])
     counts = ", ".join(f"{count} {status}" for status, count in report.by_status.items())
     lines += [f"{report.memories} in all: {counts}", "", "TIMELINE"]
-    lines += [f"  {e.name}  {_state(e)}: {shown(e.headline, _LINE)}" for e in report.timeline]
+    lines += [f"  {e.name}  {e.memory_id}  {_state(e)}: {shown(e.headline, _LINE)}" for e in report.timeline]
     if report.changes:
         lines += ["", "WHAT CHANGED"]
     for number, change in enumerate(report.changes, start=1):
@@ -197,13 +208,8 @@ def _state(entry: Entry) -> str:
 
 
 def _title(change: Change) -> str:
-    before = ", ".join(change.before)
-    if change.operation is Operation.SKIP:
-        where = f"{before} confirmed"
-    else:
-        where = f"{before} -> {change.after}" if change.after else f"{before} ended"
     sure = "" if change.confidence is None else f", confidence {change.confidence:.2f}"
-    return f"{change.operation} {where} ({_date(change.at)}{sure})"
+    return f"{change.operation} {change.where} ({_date(change.at)}{sure})"
 
 
 def _facts(change: Change) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from omnimemory import logs
 from omnimemory.attach.place import Place
 from omnimemory.cli.app import app
 from omnimemory.daemon import process
@@ -45,6 +47,20 @@ class Shell:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """A command sets up the logs of its process, which here is the tests'."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for added in set(root.handlers) - set(before):
+        root.removeHandler(added)
+        added.close()
+    root.setLevel(level)
+    for name in logs.OURS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import Result
 
 from tests.cli.conftest import Shell
 
@@ -19,6 +21,15 @@ def document(result: Any) -> Any:
 def added(shell: Shell, app: str, *said: str, user: str = "ann") -> Any:
     messages = [part for line in said for part in ("--message", line)]
     return document(shell("memory", "add", "--app-id", app, "--user-id", user, *messages, "--wait", "--json"))
+
+
+def pasted(shell: Shell, line: str) -> Result:
+    """A command that was printed as advice, as it is; its ``--home`` is the shell's."""
+    words = shlex.split(line)
+    assert words.pop(0) == "omnimemory"
+    at = words.index("--home")
+    assert words[at + 1] == str(shell.home)
+    return shell(*words[:at], *words[at + 2 :])
 
 
 def note_of(shell: Shell, app: str) -> str:
@@ -124,8 +135,10 @@ def test_a_memory_is_read_changed_ended_and_brought_back(either: Shell) -> None:
     assert changed != note
     ended = either("memory", "delete", changed, "--app-id", "life", "--yes")
     assert ended.exit_code == 0, ended.stderr
+    again = f"omnimemory memory restore {changed} --app-id life --home {either.home}"
+    assert f"`{again}`" in ended.stdout
     assert either("memory", "delete", changed, "--app-id", "life", "--yes").exit_code == 3
-    restored = document(either("memory", "restore", changed, "--app-id", "life", "--json"))
+    restored = document(pasted(either, f"{again} --json"))
     assert "Oslo" in restored["document"]
     states = document(
         either("memory", "list", "--app-id", "life", "--kind", "note", "--status", "any", "--json")
@@ -140,8 +153,10 @@ def test_the_evolution_is_a_tree_or_a_file(either: Shell, tmp_path: Path) -> Non
     ask = ("memory", "evolution", note, "--app-id", "chain")
     drawn = either(*ask)
     assert drawn.exit_code == 0, drawn.stderr
-    assert "└── updated" in drawn.stdout
-    assert "MANUAL_UPDATE" in drawn.stdout
+    assert "└── M1  updated" in drawn.stdout
+    assert f"{note}\n" in drawn.stdout
+    assert "MANUAL_UPDATE  M1 -> M2" in drawn.stdout
+    assert "  ended User lives in Riga.\n  added Ann lives in Oslo.\n" in drawn.stdout
     for name, begins in (("e.html", "<!doctype html>"), ("e.dot", "digraph"), ("e.mmd", "flowchart LR")):
         target = tmp_path / name
         done = either(*ask, "--output", str(target))
@@ -221,6 +236,25 @@ def test_health_truly_looks_and_info_tells(either: Shell) -> None:
     told = document(either("info", "--json"))
     assert told["home"] == str(either.home)
     assert (told["daemon"] is not None) == healthy["daemon"]
+    assert {part: check["status"] for part, check in healthy["checks"].items()} == {
+        "ledger": "ok",
+        "store": "ok",
+        "embedder": "ok",
+    }
+
+
+def test_errors_are_json_too_where_json_was_asked_for(either: Shell) -> None:
+    wrong = (
+        (("memory", "get", UNKNOWN, "--app-id", "wrong"), 3, "NotFound", UNKNOWN),
+        (("memory", "list", "--app-id", " "), 2, "ScopeError", "app_id"),
+        (("memory", "list", "--limit", "0", "--app-id", "a"), 2, "InvalidRequest", "--limit"),
+        (("memory", "lost"), 2, "InvalidRequest", "lost"),
+    )
+    for arguments, code, kind, says in wrong:
+        done = either(*arguments, "--json")
+        told = json.loads(done.stderr)
+        assert (done.exit_code, done.stdout, told["error"]) == (code, "", kind)
+        assert says in told["detail"]
 
 
 UNKNOWN = "7d9f2f0e-0000-4000-8000-000000000000"
@@ -235,19 +269,21 @@ SCOPE = ("--app-id", "wrong", "--user-id", "ann")
         (("memory", "add", *SCOPE, "-m", "user: "), 2, "blank"),
         (("memory", "add", *SCOPE, "-m", "user: a", "-f", "b.json"), 2, "not both"),
         (("memory", "add", *SCOPE, "-f", "missing.json"), 2, "accepted forms"),
+        (("memory", "add", *SCOPE, "-m", "user: a", "-m", "-"), 2, "give it alone"),
         (("memory", "add", *SCOPE, "-m", "user: a", "--metadata", "stars"), 2, "name=value"),
         (("memory", "add", "--app-id", " ", "--user-id", "ann", "-m", "user: a"), 2, "app_id"),
         (("memory", "get", UNKNOWN, "--app-id", "wrong"), 3, UNKNOWN),
+        (("memory", "get", UNKNOWN, "--app-id", "two words"), 3, "memory list --app-id 'two words' --home"),
         (("memory", "list", "--app-id", "wrong", "--cursor", "x"), 2, "cursor"),
         (("memory", "list", "--app-id", "wrong", "-n", "0"), 2, "--limit"),
         (("memory", "list", "--app-id", "wrong", "--kind", "dream"), 2, "dream"),
         (("memory", "list", "--app-id", "wrong", "--said-after", "soon"), 2, "--said-after"),
         (("memory", "update", UNKNOWN, "--app-id", "wrong"), 2, "--text"),
-        (("memory", "update", UNKNOWN, "--app-id", "wrong", "--text", "x"), 3, UNKNOWN),
+        (("memory", "update", UNKNOWN, "--app-id", "wrong", "--text", "x"), 3, "`omnimemory memory list"),
         (("memory", "delete", UNKNOWN, "--app-id", "wrong"), 2, "--yes"),
-        (("memory", "delete", UNKNOWN, "--app-id", "wrong", "--yes"), 3, UNKNOWN),
-        (("memory", "restore", UNKNOWN, "--app-id", "wrong"), 3, UNKNOWN),
-        (("memory", "evolution", UNKNOWN, "--app-id", "wrong"), 3, UNKNOWN),
+        (("memory", "delete", UNKNOWN, "--app-id", "wrong", "--yes"), 3, "`omnimemory memory list"),
+        (("memory", "restore", UNKNOWN, "--app-id", "wrong"), 3, "`omnimemory memory list"),
+        (("memory", "evolution", UNKNOWN, "--app-id", "wrong"), 3, "`omnimemory memory list"),
         (("memory", "evolution", UNKNOWN, "--app-id", "wrong", "-o", "e.xyz"), 2, "--format"),
         (("memory", "evolution", UNKNOWN, "--app-id", "wrong", "-o", "none/e.html"), 2, "no folder"),
         (("memory", "batch", "add", *SCOPE), 2, "--message"),
@@ -258,11 +294,11 @@ SCOPE = ("--app-id", "wrong", "--user-id", "ann")
         (("agent", "summarize", *SCOPE, "-m", "Hi.", "--callback-url", "http://127.0.0.1/x"), 2, "127.0.0.1"),
         (("agent", "answer", "--app-id", "wrong", "-q", " "), 2, "query"),
         (("tasks", "list", "--app-id", "wrong", "--status", "lost"), 2, "lost"),
-        (("tasks", "show", UNKNOWN, "--app-id", "wrong"), 3, UNKNOWN),
-        (("tasks", "retry", UNKNOWN, "--app-id", "wrong"), 3, UNKNOWN),
+        (("tasks", "show", UNKNOWN, "--app-id", "wrong"), 3, "`omnimemory tasks list"),
+        (("tasks", "retry", UNKNOWN, "--app-id", "wrong"), 3, "tasks list --status parked"),
         (("keys", "create", "--label", " "), 2, "label"),
         (("keys", "create", "--label", "a", "--right", "rule"), 2, "rule"),
-        (("keys", "revoke", "none", "--yes"), 3, "none"),
+        (("keys", "revoke", "none", "--yes"), 3, "`omnimemory keys list"),
         (("keys", "revoke", "none"), 2, "--yes"),
         (("serve", "--port", "70000"), 2, "--port"),
         (("serve", "--workers", "2"), 2, "OMNIMEMORY_HOME"),
@@ -283,8 +319,10 @@ def test_what_is_wrong_is_said_on_stderr_with_what_to_do(
         ("[{}, 3]", "message 1"),
         ('[{"role": "user", "content": "a"}, 3]', "message 2 is not an object"),
         ('[{"role": "king", "content": "a"}]', "role"),
-        ('{"role": "user", "content": "a"}\n{"role": ', "neither JSON nor JSONL"),
-        ("[" * 100_000, "neither JSON nor JSONL"),
+        ('{"role": "user", "content": "a"}\n\n{"role": ', "line 3 is not JSON"),
+        ('{"role": "user", "content": "a"}\n{"role": "king", "content": "a"}', "line 2: role"),
+        ('[\n{"role": "user", "content": "a"},\n{"role": }\n]', "at line 3"),
+        ("[" * 100_000, "is not JSON"),
         ("   \n", "is empty"),
         ("hello\nuser: a", "does not say who"),
     ],
@@ -298,6 +336,17 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_whole(
     assert done.exit_code == 2
     assert says in done.stderr
     assert document(either("memory", "list", "--app-id", "wrong", "--json"))["count"] == 0
+
+
+@pytest.mark.parametrize("given", ["2024-01-01", "2024-01-01T00:00:00", "2024-01-01T02:00:00+02:00"])
+def test_a_time_without_a_zone_is_utc(either: Shell, tmp_path: Path, given: str) -> None:
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps([{"role": "user", "content": "Hi there.", "timestamp": given}]))
+    app = f"times {given}"
+    done = either("memory", "add", "--app-id", app, "--user-id", "ann", "--no-infer", "-f", str(file))
+    assert done.exit_code == 0, done.stderr
+    (found,) = document(either("memory", "list", "--app-id", app, "--json"))["memories"]
+    assert found["metadata"]["occurred_at"] == "2024-01-01T00:00:00Z"
 
 
 def test_a_file_that_is_not_text_is_refused(either: Shell, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from omnimemory.cli.output import (
     explanation_parts,
     heading,
     headline,
-    near_misses_table,
+    memories_listing,
+    near_misses_listing,
     print_json,
-    scores_table,
+    scores_listing,
 )
 from omnimemory.core.display import one_line, plain
 from omnimemory.core.results import NearMiss
@@ -62,13 +63,22 @@ def scored(found: Memory, **fields: object) -> ScoredMemory:
 
 
 def printed(result: ScoredMemory, *, parts: bool = True) -> str:
-    return page(scores_table([result], parts=parts), width=140)
+    return page(scores_listing([result], parts=parts))
 
 
 def page(*parts: RenderableType, width: int = 100) -> str:
+    """As it is piped."""
     out = io.StringIO()
-    Console(file=out, width=width, markup=False).print(*parts, sep="\n")
+    Console(file=out, width=width, markup=False, soft_wrap=True).print(*parts, sep="\n")
     return out.getvalue()
+
+
+def on_terminal(*parts: RenderableType, width: int) -> list[str]:
+    """The lines of a terminal so many columns wide, without colour."""
+    out = io.StringIO()
+    terminal = Console(file=out, width=width, markup=False, force_terminal=True, color_system=None)
+    terminal.print(*parts, sep="\n")
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def test_the_table_shows_every_part_of_the_score() -> None:
@@ -80,9 +90,9 @@ def test_the_table_shows_every_part_of_the_score() -> None:
 
 
 def test_the_short_table_keeps_the_composite_score_only() -> None:
-    page = printed(scored(memory()), parts=False)
-    assert "1.016" in page
-    assert "relevance" not in page
+    shown = on_terminal(scores_listing([scored(memory())], parts=False), width=140)
+    assert shown[0].split() == ["#", "score", "kind", "said", "id", "memory"]
+    assert shown[2].split()[:5] == ["1", "1.016", "turn", "2026-05-18", "m"]
 
 
 def test_a_memory_found_by_words_alone_has_no_cosine() -> None:
@@ -179,7 +189,7 @@ def test_an_explanation_fits_a_hundred_columns() -> None:
         "contribution": 0.1,
     }
     result = scored(memory("word " * 100), explanation={"statement_evidence": leg, "legs": ["dense"] * 40})
-    lines = page(heading(result), *explanation_parts(result)).splitlines()
+    lines = on_terminal(heading(result), *explanation_parts(result), width=100)
     assert max(map(len, lines)) <= 100
     assert "statement_evidence -0.0410 -0.0410 123.4567 0.1000 0.5000 + 0.1000" in [
         " ".join(line.split()) for line in lines
@@ -198,10 +208,53 @@ def test_near_misses_say_why_they_were_left_out() -> None:
         )
         for similarity, reason in ((0.4, "below the floor\x1b[2J"), (None, "reads the same as #1"))
     ]
-    lines = page(near_misses_table(misses))
+    lines = page(near_misses_listing(misses))
     for told in ("0.512", "0.301", "0.400", "3.20", misses[0].memory_id, "reads the same as #1", " - "):
         assert told in lines
     assert "\x1b" not in lines
+
+
+IDS = ("3c1f7f0e-9f83-4a55-8a64-0d7f3cf0a001", "3c1f7f0e-9f83-4a55-8a64-0d7f3cf0a002")
+LONG = "Ann lives in Riga and keeps bees behind the old barn.\n" * 4
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_a_listing_shows_whole_ids_and_all_it_knows_at_any_width(width: int) -> None:
+    listing = memories_listing([memory(LONG, id=name) for name in IDS])
+    lines = on_terminal(listing, width=width)
+    assert max(map(len, lines)) <= width
+    for told in (*IDS, "turn", "active", "2026-05-18"):
+        assert any(told in line for line in lines)
+    assert "keeps bees behind the old barn." in " ".join(" ".join(lines).split())
+    results = [scored(memory(LONG, id=name), rank=rank) for rank, name in enumerate(IDS, 1)]
+    found = on_terminal(scores_listing(results, parts=False), width=width)
+    assert sum(name in line for line in found for name in IDS) == 2
+
+
+def test_a_wide_terminal_has_a_table_and_a_narrow_one_paragraphs() -> None:
+    listing = memories_listing([memory(LONG, id=name) for name in IDS])
+    assert on_terminal(listing, width=130)[0].split() == ["id", "kind", "status", "said", "memory"]
+    first, text, *_ = on_terminal(listing, width=80)
+    assert first == f"{IDS[0]}  turn  active  said 2026-05-18"
+    assert text.startswith("Ann lives in Riga")
+
+
+def test_piped_each_record_is_one_whole_line_that_awk_can_split() -> None:
+    lines = page(memories_listing([memory(LONG, id=name) for name in IDS]), width=40).splitlines()
+    assert [line.split(maxsplit=4) for line in lines] == [
+        [name, "turn", "active", "2026-05-18", " ".join(LONG.split())] for name in IDS
+    ]
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_an_explanation_keeps_every_number_on_a_narrow_terminal(width: int) -> None:
+    result = scored(memory(), explanation=EXPLANATION, composite_score=1.01647)
+    lines = on_terminal(*explanation_parts(result), width=width)
+    assert max(map(len, lines)) <= width
+    told = " ".join(" ".join(lines).split())
+    for number in ("0.5500", "7.0000", "+ 0.4500", "- 0.0400", "= 0.9100", "= 1.1170"):
+        assert number in told
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,8 +95,16 @@ def test_a_chain_is_a_tree_with_todays_memory_on_top() -> None:
     second = note("b", "Ann sails a ketch.", next_id="c", **gone)
     last = note("c", "Ann sails a ketch on Sundays.")
     lines = page(show.lineage([first, second, last])).splitlines()
-    assert lines[0].startswith("active (created)")
-    assert [line[:3] for line in lines[1:]] == ["├──", "└──"]
+    assert lines[0] == "M3  active (created)  2026-05-18  c"
+    assert [line[:5] for line in lines[2::2]] == ["├── M", "└── M"]
+
+
+def test_the_colour_of_a_date_ends_with_the_date() -> None:
+    out = io.StringIO()
+    coloured = Console(file=out, width=140, force_terminal=True, color_system="standard")
+    coloured.print(show.lineage([note("a", "Ann sails.")]))
+    assert "\x1b[36m  2026-05-18\x1b[0m" in out.getvalue()
+    assert out.getvalue().endswith("\nAnn sails.\n")
 
 
 def test_a_chain_whose_successor_is_absent_is_still_drawn() -> None:

@@ -109,6 +109,23 @@ def test_a_graph_shows_every_memory_and_the_operation(format: str) -> None:
     assert render_graph([memory.to_dict() for memory in chain], format=format, decisions=decisions)
 
 
+@pytest.mark.parametrize("format", [*GRAPHS, *REPORTS])
+def test_every_picture_and_report_names_its_memories_so_that_they_can_be_acted_on(format: str) -> None:
+    render = render_graph if format in GRAPHS else render_report
+    kept = "0b6f9c1e-3f57-4f0e-9b57-8d4f3b1c2a01"
+    assert kept in render([note(kept, ["Alice has a cat."], on=1)], format=format)
+
+
+@pytest.mark.parametrize("format", ["mermaid", "dot"])
+def test_a_node_first_says_what_changed(format: str) -> None:
+    cat, cities = "Alice has a cat.", ("Alice lives in Berlin.", "Alice lives in Munich.")
+    old = ended(note("old", [cat, cities[0]], on=1), "new", on=5)
+    drawn = render_graph([old, note("new", [cat, cities[1]], on=5)], format=format)
+    was, became = (line for line in drawn.splitlines() if cat in line)
+    assert was.index(f"- {cities[0]}") < was.index(cat)
+    assert became.index(cities[1]) < became.index(cat)
+
+
 class Page(HTMLParser):
     """Collects the tags and attributes of a page."""
 
