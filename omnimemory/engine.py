@@ -35,9 +35,10 @@ from omnimemory.items import ItemBatches
 from omnimemory.ledger.ledger import Ledger
 from omnimemory.ledger.values import Appended
 from omnimemory.metrics import SILENT, Observer, observed
-from omnimemory.models.base import ChatModel, Embedder, Prompt
+from omnimemory.models.base import ChatModel, Embedder
 from omnimemory.models.chunking import TokenCounter
-from omnimemory.pace import Pace
+from omnimemory.pace import Paces
+from omnimemory.parts import PartHealth, parts_of
 from omnimemory.projector import Projector
 from omnimemory.recall.calibration import Calibrations
 from omnimemory.recall.links import LinkFinder
@@ -45,6 +46,7 @@ from omnimemory.recall.pack import pack
 from omnimemory.recall.recall import Recall
 from omnimemory.recall.request import RecallRequest
 from omnimemory.recall.rerank import Reranking
+from omnimemory.settling import Settling
 from omnimemory.signals import Signal, forever, supervised
 from omnimemory.stores.base import VectorStore
 from omnimemory.summaries import SummaryDelivery, unstored_turns
@@ -52,12 +54,6 @@ from omnimemory.synthesis import Synthesizer
 from omnimemory.vitals import Vitals
 from omnimemory.webhooks import HeaderSeal, WebhookSender, check_callback
 from omnimemory.worker import Worker
-
-SETTLE_POLL_SECONDS = 0.5
-
-
-SYNTHESIS_SHARE, INDEX_SHARE = 0.1, 0.2
-"""What the lanes get of the interpreter's time while calls come in."""
 
 
 class Engine:
@@ -92,7 +88,7 @@ class Engine:
         self.reranker = reranker
         self.observer = ledger.observer = store.observer = observer
         self.vitals = Vitals(ledger, store, embedder, settings, observer)
-        self._paces = Pace(SYNTHESIS_SHARE), Pace(INDEX_SHARE)
+        self._paces = Paces()
         self._stack = AsyncExitStack()
         self._lanes: list[asyncio.Task[None]] = []
 
@@ -108,7 +104,6 @@ class Engine:
             await stack.enter_async_context(self.vitals)
             self._stack = stack.pop_all()
         self._changed = Signal()
-        synthesis_pace, index_pace = self._paces
         calibrations = Calibrations(self.ledger, self.embedder)
         self.projector = Projector(
             self.ledger,
@@ -116,7 +111,7 @@ class Engine:
             self.embedder,
             calibrations,
             changed=self._changed,
-            pace=index_pace,
+            pace=self._paces.index,
             observer=self.observer,
         )
         recall = partial(Recall, self.ledger, self.store, self.embedder, self.settings, calibrations)
@@ -130,17 +125,15 @@ class Engine:
         summaries = SummaryDelivery(
             self.ledger, self.agents, sender, self._seal, self.settings, observer=self.observer
         )
+        work = synthesizer.work() | {TaskKind.SUMMARY: summaries.run}
+        shared = str(self.settings.ledger_place).startswith("postgres")
+        self._settling = Settling(self.ledger, self.projector, self._changed, shared=shared)
         self._worker = Worker(
             self.ledger,
-            {
-                TaskKind.SYNTHESIS: synthesizer.synthesize,
-                TaskKind.AGENT_MEMORY: synthesizer.compose,
-                TaskKind.RESOLVE: synthesizer.resolve_again,
-                TaskKind.SUMMARY: summaries.run,
-            },
+            {kind: self._settling.counted(one) for kind, one in work.items()},
             settings=self.settings,
             changed=self._changed,
-            pace=synthesis_pace,
+            pace=self._paces.synthesis,
             observer=self.observer,
         )
         self.ingest = Ingest(self.ledger, self.settings, accepted=self._accepted, observer=self.observer)
@@ -171,28 +164,31 @@ class Engine:
     async def flush(self, scope: Scope | None = None, *, wait: bool = True) -> list[str]:
         """Synthesise what waits in batches; the ids of the tasks made.
 
-        With ``wait``, return when the notes of all tasks of the scope are applied or parked and the
-        store holds them, or did not answer when it was told.
+        With ``wait``, see ``settle``.
         """
         made = await self.ledger.flush_buffer(scope)
         self._wake()
-        while wait and (await self.ledger.unfinished(scope) or await self._undelivered(scope)):
-            await self._changed.wait(SETTLE_POLL_SECONDS)
+        if wait:
+            await self.settle(scope)
         return made
 
-    async def _undelivered(self, scope: Scope | None) -> bool:
-        return bool(await self.ledger.outbox_size(scope, due=True)) and not self.projector.stalled
+    async def settle(self, scope: Scope | None = None, *, timeout: float | None = None) -> bool:
+        """Wait until the notes of all tasks of the scope are applied or parked and the store holds them,
+        or did not answer when it was told; whether they are.
+
+        Not so when ``timeout`` seconds have passed, or when tasks are held, as by the daily cap.
+        """
+        return await self._settling.all(scope, timeout=timeout)
+
+    async def drain(self, seconds: float) -> None:
+        """Before ``close``: let this process's work go on for a while, as far as it can go on now."""
+        await self._settling.drain(seconds)
 
     def _accepted(self, appended: Appended) -> None:
-        self._called()
+        self._paces.called()
         self.projector.wake()
         if appended.task_id is not None:
             self._worker.wake()
-
-    def _called(self) -> None:
-        """A caller waits: the lanes give way."""
-        for pace in self._paces:
-            pace.called()
 
     def _wake(self) -> None:
         self._worker.wake()
@@ -279,7 +275,7 @@ class Engine:
     @observed("recall")
     async def recall(self, request: RecallRequest) -> Recalled:
         """See ``Recall``."""
-        self._called()
+        self._paces.called()
         return await self._recall(request)
 
     @observed("recall")
@@ -287,7 +283,7 @@ class Engine:
         self, request: RecallRequest, token_budget: int, *, group_by_session: bool = False
     ) -> Recalled:
         """The memories with a block for a prompt, of at most ``token_budget`` tokens; see ``pack``."""
-        self._called()
+        self._paces.called()
         recalled = await self._recall(request)
         packed = pack(
             recalled.memories,
@@ -371,12 +367,7 @@ class Engine:
             NotFound: no such task in this scope.
             TimeoutError: it was neither within ``timeout`` seconds; it goes on.
         """
-        async with asyncio.timeout(timeout):
-            while True:
-                task = await self.ledger.task(task_id, app_id=scope.app_id, user_id=scope.user_id)
-                if task.is_settled:
-                    return task
-                await self._changed.wait(SETTLE_POLL_SECONDS)
+        return await self._settling.task(scope, task_id, timeout=timeout)
 
     async def retry_task(self, scope: Scope, task_id: str) -> Task:
         """Queue a parked task again.
@@ -394,11 +385,12 @@ class Engine:
         Raises:
             OmniMemoryError: the first of them that does not work.
         """
-        await self.ledger.count(Scope(app_id="health"))
-        await self.store.check()
-        await self.embedder.embed(["health"])
-        if self.chat_model is not None:
-            await self.chat_model.complete(Prompt(system="Answer with one word.", user="ok?"), max_tokens=16)
+        for part in parts_of(self):
+            await part.attempt()
+
+    async def examine(self) -> list[PartHealth]:
+        """How each of them does."""
+        return list(await asyncio.gather(*(part.examined() for part in parts_of(self))))
 
     async def stats(self) -> dict[str, JsonValue]:
         """The engine's make-up, the store's connections and the background's backlog."""

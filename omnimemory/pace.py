@@ -55,6 +55,19 @@ class Pace:
         self.others_next = False
 
 
+class Paces:
+    """The paces of an engine's lanes: what each has at least, and while calls come in at most."""
+
+    def __init__(self) -> None:
+        self.synthesis = Pace(share=0.1)
+        self.index = Pace(share=0.2)
+
+    def called(self) -> None:
+        """A caller waits."""
+        self.synthesis.called()
+        self.index.called()
+
+
 class _Metered(Generic[T]):
     """Runs a coroutine, one step at a time."""
 

@@ -28,6 +28,7 @@ from omnimemory.metrics import SILENT, Observer
 from omnimemory.models.base import Usage
 from omnimemory.projector import Projector
 from omnimemory.recall.links import LinkFinder
+from omnimemory.worker import Work
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,14 @@ class Synthesizer:
         self._links = links
         self._agents = agents
         self._settings = settings
+
+    def work(self) -> dict[TaskKind, Work]:
+        """What it does, by the kind of task."""
+        return {
+            TaskKind.SYNTHESIS: self.synthesize,
+            TaskKind.AGENT_MEMORY: self.compose,
+            TaskKind.RESOLVE: self.resolve_again,
+        }
 
     async def synthesize(self, task: Task, usage: Usage) -> dict[str, JsonValue] | None:
         """Every window of the task's turns, from the first one not yet applied. The last one's

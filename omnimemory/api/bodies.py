@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from omnimemory.api import examples
 from omnimemory.api.fields import (
+    METADATA_LIMITS,
     AppId,
     Body,
     Budget,
@@ -16,18 +18,21 @@ from omnimemory.api.fields import (
     Composite,
     Cosine,
     Cursor,
-    Filter,
+    Filters,
     Flag,
     Kind,
+    Kinds,
     Label,
     Metadata,
     Moment,
     Parameters,
     Results,
     Role,
+    Sent,
     SessionId,
-    Status,
-    TaskState,
+    Shown,
+    Statuses,
+    TaskStates,
     Text,
     UserId,
 )
@@ -41,15 +46,24 @@ from omnimemory.core.schemas import (
 BOTH_KINDS: tuple[Kind, ...] = ("turn", "note")
 
 
+_METADATA = f"Names and JSON values that queries can filter by. {METADATA_LIMITS}"
+Attached = Annotated[Metadata, Field(default_factory=dict, description=_METADATA)]
+
+
 class MessageBody(Body):
-    """A chat message. ``id`` makes a repeat harmless; ``timestamp`` is when it was said."""
+    """A chat message."""
 
     role: Role
+    """Who speaks."""
     content: Text
+    """What was said."""
     name: Label | None = None
+    """The speaker's name, where several people share a role."""
     timestamp: Moment | None = None
+    """When it was said; now if left out."""
     id: Label | None = None
-    metadata: Metadata = Field(default_factory=dict)
+    """The caller's own id. It makes a repeat harmless; other content under it is a 409."""
+    metadata: Attached
 
     def message(self) -> Message:
         return Message(
@@ -62,24 +76,33 @@ class MessageBody(Body):
         )
 
 
-Messages = Annotated[list[MessageBody], Field(min_length=1)]
+Messages = Annotated[list[MessageBody], Field(min_length=1, fail_fast=True)]
+"""How many there may be is a setting, which the engine checks; how large a body, the entrance."""
 
 
 class ScopedBody(Body):
     """Whose memories are meant."""
 
     app_id: AppId
+    """The application; another one's memories cannot be reached."""
     user_id: UserId
+    """The user whom the memories are about."""
     session_id: SessionId | None = None
+    """The conversation, where there are several."""
 
 
 class MemoryBody(ScopedBody):
     """A conversation to remember."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CONVERSATION]})
+
     messages: Messages
-    metadata: Metadata = Field(default_factory=dict)
+    """What was said, in order; at most `OMNIMEMORY_MAX_MESSAGES_PER_CALL` (10,000)."""
+    metadata: Attached
     infer: bool | None = None
+    """False keeps the turns and makes no note; `OMNIMEMORY_SYNTHESIS` if left out."""
     instructions: Text | None = None
+    """What the agents that write the note shall mind."""
 
     def conversation(self) -> UserMessages:
         return UserMessages(
@@ -99,9 +122,13 @@ def given(messages: str | list[MessageBody]) -> str | list[Message]:
 class AgentMemoryBody(ScopedBody):
     """What an agent wants remembered: free text or messages."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.AGENT_MEMORY]})
+
     messages: Text | Messages
-    metadata: Metadata = Field(default_factory=dict)
+    """Free text, or messages."""
+    metadata: Attached
     infer: bool = True
+    """False keeps it word for word, without a model."""
 
     def memory(self) -> AgentMemoryRequest:
         return AgentMemoryRequest(
@@ -117,8 +144,10 @@ class BatchBody(ScopedBody):
     """Messages for the session's batch."""
 
     messages: Messages
-    metadata: Metadata = Field(default_factory=dict)
+    """What was said, in order."""
+    metadata: Attached
     infer: bool | None = None
+    """False keeps the turns and makes no note; `OMNIMEMORY_SYNTHESIS` if left out."""
 
     def list_of_messages(self) -> list[Message]:
         return [message.message() for message in self.messages]
@@ -127,13 +156,21 @@ class BatchBody(ScopedBody):
 class BatchMessageBody(ScopedBody):
     """One message for the session's batch."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.MESSAGE]})
+
     role: Role
+    """Who speaks."""
     content: Text
+    """What was said."""
     message_id: Label | None = None
+    """The caller's own id. It makes a repeat harmless; other content under it is a 409."""
     timestamp: Moment | None = None
+    """When it was said; now if left out."""
     name: Label | None = None
-    metadata: Metadata = Field(default_factory=dict)
+    """The speaker's name, where several people share a role."""
+    metadata: Attached
     infer: bool | None = None
+    """False keeps the turn and makes no note; `OMNIMEMORY_SYNTHESIS` if left out."""
 
     def list_of_messages(self) -> list[Message]:
         return [
@@ -157,102 +194,131 @@ Batched = Annotated[
 ]
 
 
-class FlushBody(Body):
-    """Which batches to synthesise now; ``wait`` until their notes are there."""
+class Narrowed(Sent):
+    """The app, and where only one user's memories or one session's are meant, these."""
 
     app_id: AppId
+    """The application; another one's memories cannot be reached."""
     user_id: UserId | None = None
+    """Only this user's; the whole app's if left out."""
     session_id: SessionId | None = None
+    """Only this conversation's."""
+
+
+class FlushBody(Narrowed, Body):
+    """Which batches to synthesise now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.FLUSH]})
+
     wait: bool = False
+    """Answer once the notes are there: at most `OMNIMEMORY_FLUSH_SECONDS` later, then as `pending`."""
 
 
-class QueryBody(Body):
+class Selected(Narrowed):
+    """Which memories count."""
+
+    kinds: Kinds = Field(list(BOTH_KINDS))
+    """Turns are what was said, notes what the agents made of it."""
+    statuses: Statuses = Field(["active"])
+    """`updated`, `superseded` and `deleted` ones are history."""
+    said_after: Moment | None = None
+    """Only what was said then or later."""
+    said_before: Moment | None = None
+    """Only what was said before."""
+    as_of: Moment | None = None
+    """As it was stored at that moment."""
+
+
+class Asked(Narrowed):
+    """A question, and how many memories may be its answer."""
+
+    query: Text
+    """The question or the topic, in any language."""
+    n_results: Results | None = None
+    """Most memories; `OMNIMEMORY_N_RESULTS` (5) if left out, 50 with a token budget."""
+    similarity_threshold: Cosine | None = None
+    """Least cosine of a result; `OMNIMEMORY_RECALL_THRESHOLD` if left out."""
+
+
+class Query(Asked, Selected):
     """What to recall."""
 
-    app_id: AppId
-    query: Text
-    user_id: UserId | None = None
-    session_id: SessionId | None = None
-    n_results: Results | None = None
-    similarity_threshold: Cosine | None = None
     composite_threshold: Composite | None = None
-    filters: dict[str, JsonValue] | None = None
-    kinds: Annotated[list[Kind], Field(min_length=1)] = Field(list(BOTH_KINDS))
-    statuses: Annotated[list[Status], Field(min_length=1)] = Field(["active"])
-    said_after: Moment | None = None
-    said_before: Moment | None = None
-    as_of: Moment | None = None
+    """Least composite score of a result; `OMNIMEMORY_COMPOSITE_SCORE_THRESHOLD` if left out."""
     token_budget: Budget | None = None
+    """Also give a `block` for a prompt of at most this many tokens."""
+    shown: Shown = Field([])
+    """Texts and message ids that the prompt holds already: turns that are just that are left out."""
+
+
+class QueryBody(Query, Body):
+    """What to recall."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.QUERY]})
+
+    filters: Metadata | None = None
+    """User metadata that results must have: names and their JSON values."""
     group_by_session: bool = False
-    shown: list[str] = Field([])
+    """The block has sessions under their dates, not the best first; needs a token budget."""
     explain: bool = False
+    """Also give every number that made each score, and the near misses."""
 
 
-class QueryParameters(Parameters):
-    """What to recall, as a query string. ``filters`` are ``name:value``, as often as needed."""
+class QueryParameters(Query, Parameters):
+    """What to recall, as a query string."""
 
-    app_id: AppId
-    query: Text
-    user_id: UserId | None = None
-    session_id: SessionId | None = None
-    n_results: Results | None = None
-    similarity_threshold: Cosine | None = None
-    composite_threshold: Composite | None = None
-    filters: list[Filter] = Field([])
-    kinds: list[Kind] = Field(list(BOTH_KINDS))
-    statuses: list[Status] = Field(["active"])
-    said_after: Moment | None = None
-    said_before: Moment | None = None
-    as_of: Moment | None = None
-    token_budget: Budget | None = None
+    filters: Filters = Field([])
+    """User metadata that results must have: `name:value`, as often as needed."""
     group_by_session: Flag = False
-    shown: list[str] = Field([])
+    """The block has sessions under their dates, not the best first; needs a token budget."""
     explain: Flag = False
+    """Also give every number that made each score, and the near misses."""
 
 
-class ListParameters(Parameters):
+class ListParameters(Selected, Parameters):
     """Which memories to list, in the order they were stored."""
 
-    app_id: AppId
-    user_id: UserId | None = None
-    session_id: SessionId | None = None
-    kinds: list[Kind] = Field(list(BOTH_KINDS))
-    statuses: list[Status] = Field(["active"])
-    said_after: Moment | None = None
-    said_before: Moment | None = None
-    as_of: Moment | None = None
     limit: Results = 100
+    """Most memories of one page."""
     cursor: Cursor | None = None
+    """The `next_cursor` of the page before."""
     newest_first: Flag = False
+    """The order turned round."""
 
 
 class ScopeParameters(Parameters):
     """The app, and where only one user's memories are meant, the user."""
 
     app_id: AppId
+    """The application; another one's memories cannot be reached."""
     user_id: UserId | None = None
+    """Only this user's; another user's id answers as unknown then."""
 
 
 class DeleteParameters(ScopeParameters):
-    """``cascade``: also end the turns that no other active note cites."""
+    """What to end along with the memory."""
 
     cascade: Flag = True
+    """Also end the turns that no other active note cites."""
 
 
 class TasksParameters(ScopeParameters):
     """Which tasks to list."""
 
-    statuses: list[TaskState] = Field([])
+    statuses: TaskStates = Field([])
+    """Only tasks in one of these states; all if left out."""
     limit: Results = 100
+    """Most tasks."""
 
 
 class UpdateBody(Body):
     """The new text, the new user metadata, or both."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [examples.UPDATE]})
 
     text: Text | SkipJsonSchema[None] = None
-    metadata: Metadata | SkipJsonSchema[None] = None
+    """It makes a new memory, which takes the old one's place."""
+    metadata: Annotated[Metadata | SkipJsonSchema[None], Field(description=_METADATA)] = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -264,9 +330,14 @@ class UpdateBody(Body):
 class SummaryBody(ScopedBody):
     """A conversation to summarise; with a callback the summary is posted there."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.SUMMARY]})
+
     messages: Text | Messages
+    """Free text, or messages."""
     callback_url: CallbackUrl | None = None
+    """Where to post a full summary; a short one is the answer if left out."""
     callback_headers: CallbackHeaders = Field(default_factory=dict)
+    """Sent along, such as an Authorization; kept encrypted, never logged."""
 
     def summary(self, *, callback_url: str | None) -> ConversationSummaryRequest:
         return ConversationSummaryRequest(
@@ -279,12 +350,7 @@ class SummaryBody(ScopedBody):
         )
 
 
-class AnswerBody(Body):
+class AnswerBody(Asked, Body):
     """A question to answer from what is remembered."""
 
-    app_id: AppId
-    query: Text
-    user_id: UserId | None = None
-    session_id: SessionId | None = None
-    n_results: Results | None = None
-    similarity_threshold: Cosine | None = None
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.QUESTION]})

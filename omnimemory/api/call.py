@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Request
 from fastapi.routing import APIRoute
 from pydantic_core import from_json, to_json
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from omnimemory.api.fields import Like
 from omnimemory.api.memory import ServedMemory
 from omnimemory.api.security import require
 from omnimemory.api.service import Service
@@ -21,6 +23,7 @@ from omnimemory.core.errors import IdempotencyConflict
 from omnimemory.core.ids import content_hash
 from omnimemory.ledger.api_keys import ApiKey, Right
 
+T = TypeVar("T")
 Work = Callable[[], Awaitable[Mapping[str, Any]]]
 
 _OTHER_REQUEST = "this Idempotency-Key came with another request; give each request a key of its own"
@@ -80,6 +83,23 @@ class Call:
             made = json.loads(to_json(await work(), inf_nan_mode="null"))
             return Json(await ledger.store_response(app_id, name, print_of, made), status)
 
+    async def while_heard(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, which ends when the caller goes away: then nobody waits for it.
+
+        Raises:
+            ClientDisconnect: the caller went away.
+        """
+        working = asyncio.ensure_future(work)
+        leaving = asyncio.ensure_future(self.request.receive())
+        try:
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise ClientDisconnect
+            return working.result()
+        finally:
+            working.cancel()
+            leaving.cancel()
+
     def _fingerprint(self) -> str:
         """Equal for requests that ask for the same: method, path, query, and the body as JSON."""
         body = self.request.state.body
@@ -96,12 +116,11 @@ async def _call_of(request: Request) -> Call:
 Calling = Annotated[Call, Depends(_call_of)]
 
 IdempotencyKey = Annotated[
-    str | None,
+    Annotated[str, Like(r"^[!-~]([ -~]*[!-~])?$", "printable ASCII characters")] | None,
     Header(
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        pattern=r"^[!-~]([ -~]*[!-~])?$",
         description="Makes a repeat of this request harmless: it gets the first answer again.",
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections import OrderedDict
 
@@ -16,6 +17,15 @@ MOST_CALLERS = 10_000
 """Callers whose rate is remembered; the longest idle is forgotten first."""
 
 BURST_SECONDS = 2.0
+
+MOST_QUERY_BYTES = 32_768
+"""Of a query string; what is longer goes into a body."""
+
+MOST_VALUES = 200_000
+"""Names and values in a body: 10,000 messages with all their fields. What takes most time and memory is
+not the size of a body but their number; as many as this are read in a tenth of a second."""
+
+_TEXTS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 
 
 class Rates:
@@ -70,8 +80,8 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float
     """The whole body; None when the client went away.
 
     Raises:
-        Refusal: 413 as soon as it is known to be too large, 408 when it takes too long, 415 when it is
-            not declared to be JSON.
+        Refusal: 413 as soon as it is known to be too large, or holds too many values, 408 when it takes
+            too long, 415 when it is not declared to be JSON.
     """
     headers = Headers(scope=scope)
     declared = headers.get("content-length", "0")
@@ -96,7 +106,10 @@ async def read_body(scope: Scope, receive: Receive, *, most: int, seconds: float
         raise Refusal(408, "RequestTimeout", detail, headers={"Connection": "close"}) from exc
     if size and not _is_json(headers.get("content-type", "")):
         raise Refusal(415, "UnsupportedMediaType", "send the body as Content-Type: application/json")
-    return b"".join(parts)
+    body = b"".join(parts)
+    if _marks(body) > MOST_VALUES and _has_too_many_values(body):
+        raise Refusal(413, "TooLarge", f"the body may hold {MOST_VALUES} names and values; send less at once")
+    return body
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
@@ -111,6 +124,19 @@ def replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
+
+
+def _marks(text: bytes) -> int:
+    """At least the number of values in a JSON text: each begins it or stands behind one of these."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{") + text.count(b":")
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """As ``_marks``, without those inside of texts."""
+    texts = (
+        body.count(b'"') - body.count(b'\\"')
+    ) // 2  # at least: not every one behind a backslash is escaped
+    return texts > MOST_VALUES or _marks(_TEXTS.sub(b"", body)) > MOST_VALUES
 
 
 def _is_json(content_type: str) -> bool:

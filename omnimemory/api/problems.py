@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -40,20 +41,33 @@ _DOWN = (
 class FieldProblem(Frozen):
     """One field that cannot be used: where it stands in the request, and why."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     field: str
+    """Its place, as `body.messages.0.role`."""
     message: str
+    """What is wrong."""
 
 
 class Problem(Frozen):
-    """Problem details (RFC 9457); ``code`` is the error's class, ``errors`` the fields that are wrong."""
+    """Problem details (RFC 9457)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     type: str = "about:blank"
+    """No page tells more."""
     title: str
+    """The status in words."""
     status: int
+    """The HTTP status."""
     detail: str
+    """What is wrong here, and what to do."""
     code: str
+    """The error's class."""
     request_id: str | None = None
+    """What the log knows the request by."""
     errors: tuple[FieldProblem, ...] | None = None
+    """The fields that cannot be used, the first twenty."""
 
 
 class Refusal(Exception):

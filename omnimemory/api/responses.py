@@ -23,6 +23,7 @@ PROBLEMS = _problems(
     _403="The key is not for this, or a key is needed",
     _408="The body took too long",
     _413="The body is too large",
+    _414="The query string is too long",
     _415="The body is not declared to be JSON",
     _422="A field cannot be used",
     _429="Too many requests",

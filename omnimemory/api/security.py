@@ -23,7 +23,7 @@ from omnimemory.api.problems import Refusal
 from omnimemory.core.base import Frozen, describe
 from omnimemory.core.errors import ConfigError
 from omnimemory.core.settings import Settings
-from omnimemory.ledger.api_keys import ApiKey, Right, secret_hash
+from omnimemory.ledger.api_keys import ApiKey, Right, default_rights, secret_hash
 from omnimemory.ledger.ledger import Ledger
 
 REFRESH_SECONDS = 2.0
@@ -45,7 +45,7 @@ class _Configured(Frozen):
     label: str = "environment"
     apps: tuple[str, ...] | None = Field(default=None, min_length=1)
     users: tuple[str, ...] | None = Field(default=None, min_length=1)
-    rights: frozenset[Right] = Field(default=frozenset(Right), min_length=1)
+    rights: frozenset[Right] | None = Field(default=None, min_length=1)
 
 
 def configured_keys(settings: Settings) -> list[ApiKey]:
@@ -72,7 +72,7 @@ def configured_keys(settings: Settings) -> list[ApiKey]:
             hash=secret_hash(one.key),
             apps=one.apps,
             users=one.users,
-            rights=one.rights,
+            rights=one.rights or default_rights(one.apps, one.users),
         )
         for number, one in enumerate(given, start=1)
     ]
@@ -160,11 +160,11 @@ def _require_this_machine(scope: Scope, headers: Mapping[str, str]) -> None:
         return  # a Unix socket: the folder's permissions say who may
     client = scope.get("client")
     origin = headers.get("origin")
-    if client is None or not _is_loopback(client[0]):
+    if client is None or not is_loopback(client[0]):
         what = "requests from other machines"
-    elif not _is_loopback(_host(f"//{headers.get('host', '')}")):
+    elif not is_loopback(_host(f"//{headers.get('host', '')}")):
         what = "requests whose Host header is not this machine"
-    elif origin is not None and not _is_loopback(_host(origin)):
+    elif origin is not None and not is_loopback(_host(origin)):
         what = "requests from web pages of elsewhere"
     elif any(name in headers for name in _FORWARDED):
         what = "requests that a proxy passed on"
@@ -185,7 +185,8 @@ def _host(url: str) -> str:
         return ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine's own."""
     if host == "localhost":
         return True
     try:

@@ -8,31 +8,37 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import compile_path
+from starlette.routing import Route, compile_path
 from starlette.staticfiles import StaticFiles
 
 from omnimemory import logs
 from omnimemory.api.gate import Entrance, request_id
-from omnimemory.api.problems import FieldProblem, Problem, response_of
+from omnimemory.api.problems import response_of
 from omnimemory.api.routes import agent, batcher, evolution, memories, system, tasks
-from omnimemory.api.security import ASSETS, BARE, OPEN
+from omnimemory.api.schema import described, operation_id
+from omnimemory.api.security import ASSETS
 from omnimemory.api.service import service_from
 from omnimemory.core.errors import OmniMemoryError
 from omnimemory.core.settings import Settings
+from omnimemory.metrics_http import Templates
 
 BASE = "/api/v1"
-_KEYS = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
+ROUTERS: tuple[tuple[str, APIRouter], ...] = (  # the busiest first
+    (BASE, batcher.router),
+    (BASE, memories.router),
+    (BASE, agent.router),
+    (BASE, tasks.router),
+    (BASE, evolution.router),
+    (BASE, system.system),
+    ("", system.root),
+    ("", system.pages),
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -61,18 +67,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
-    for part in (batcher, memories, agent, tasks, evolution):  # the busiest first
-        made.include_router(part.router, prefix=BASE)
-    made.include_router(system.system, prefix=BASE)
-    made.include_router(system.root)
-    made.include_router(system.pages)
+    for prefix, router in ROUTERS:
+        made.include_router(router, prefix=prefix)
+    made.state.templates = templates()
     made.mount(ASSETS.rstrip("/"), StaticFiles(directory=str(files("fastapi_offline") / "static")))
     for kind in (HTTPException, RequestValidationError):
         made.add_exception_handler(kind, _problem)
     made.add_middleware(Entrance)
-    made.openapi = lambda: _described(made)  # type: ignore[method-assign]  # FastAPI's documented way
+    made.openapi = lambda: described(made)  # type: ignore[method-assign]  # FastAPI's documented way
     return made
+
+
+def templates() -> Templates:
+    """Of all paths that there are, as the schema writes them."""
+    routes = [(prefix, route) for prefix, router in ROUTERS for route in router.routes]
+    routed = [f"{prefix}{route.path}" for prefix, route in routes if isinstance(route, Route)]
+    return Templates([*routed, "/openapi.json", f"{ASSETS}{{file:path}}"])
 
 
 async def _problem(request: Request, exc: Exception) -> Response:
@@ -83,44 +95,11 @@ async def _problem(request: Request, exc: Exception) -> Response:
 
 def _methods(request: Request) -> set[str]:
     """What the schema has at the request's path; a path in full words goes before one with an id."""
-    paths = _described(request.app)["paths"]
+    paths = described(request.app)["paths"]
     found = [path for path in paths if compile_path(path)[0].match(request.url.path)]
     return {
         method.upper() for path in sorted(found, key=lambda path: "{" in path)[:1] for method in paths[path]
     }
-
-
-def _described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with what FastAPI cannot know: keys, problems, absent query parameters."""
-    if app.openapi_schema is None:
-        found = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        schemas = found["components"]["schemas"]
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for model in (Problem, FieldProblem):
-            schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas[model.__name__].pop("$defs", None)
-        found["components"]["securitySchemes"] = _KEYS
-        found["security"] = [{name: []} for name in _KEYS]
-        for path, calls in found["paths"].items():
-            for operation in calls.values():
-                if path in OPEN | BARE:
-                    operation["security"] = []
-                for parameter in operation.get("parameters", ()):
-                    _without_null(parameter)
-        app.openapi_schema = found
-    return app.openapi_schema
-
-
-def _without_null(parameter: dict[str, Any]) -> None:
-    """A parameter is there or not; null is a word of JSON."""
-    kinds = [kind for kind in parameter["schema"].get("anyOf", ()) if kind != {"type": "null"}]
-    if len(kinds) == 1:
-        del parameter["schema"]["anyOf"]
-        parameter["schema"] |= kinds[0]
-    parameter["schema"].pop("title", None)
 
 
 app = create_app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -11,17 +12,19 @@ from weakref import WeakValueDictionary
 
 from cachetools import TTLCache
 
+from omnimemory.api.checks import Checks
 from omnimemory.api.limits import Rates, Room
 from omnimemory.api.memory import ServedMemory
-from omnimemory.api.security import Keyring, configured_keys
-from omnimemory.core.errors import ConfigError
+from omnimemory.api.security import Keyring, configured_keys, is_loopback
+from omnimemory.core.errors import ConfigError, LedgerError
 from omnimemory.core.schemas import Scope, Task
 from omnimemory.core.settings import Settings
 from omnimemory.engine import Engine
 from omnimemory.metrics import Observer
 from omnimemory.wiring import Parts, engine_from, observer_from
 
-SETTLE_POLL_SECONDS = 0.05
+logger = logging.getLogger(__name__)
+
 DELIVERIES_KEPT = 10_000
 DELIVERIES_SECONDS = 1.0
 """A session's last batch is looked up again after this long; a third of what storing a message costs."""
@@ -38,6 +41,7 @@ class Service:
     rates: Rates
     room: Room
     observer: Observer
+    checks: Checks
     deliveries: TTLCache[Scope, Task | None]
     replays: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
@@ -55,25 +59,26 @@ async def service_from(settings: Settings) -> AsyncIterator[Service]:
     keys = configured_keys(settings)
     parts = Parts(observer=observer_from(settings, read=True))
     async with engine_from(settings, parts) as engine:
+        keyring = Keyring(keys, engine.ledger)
+        if not is_loopback(settings.api_host) and not await keyring.active():
+            logger.warning(
+                "there is no API key: requests from other machines are refused, although %s is listened on; "
+                "set OMNIMEMORY_API_KEYS, or make a key: omnimemory keys create --label NAME",
+                settings.api_host,
+            )
         yield Service(
             settings=settings,
             engine=engine,
             memory=ServedMemory(engine),
-            keyring=Keyring(keys, engine.ledger),
+            keyring=keyring,
             rates=Rates(settings.rate_limit),
             room=Room(settings.max_requests),
             observer=engine.observer,
+            checks=Checks(engine),
             deliveries=TTLCache(DELIVERIES_KEPT, DELIVERIES_SECONDS),
         )
-        await _drain(engine, settings.shutdown_seconds)
-
-
-async def _drain(engine: Engine, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            # polled: another process may be the one that ends them, and no signal tells of that
-            while await engine.ledger.unfinished() or await engine.ledger.outbox_size(due=True):  # noqa: ASYNC110
-                await asyncio.sleep(SETTLE_POLL_SECONDS)
+        with suppress(LedgerError):  # it must be closed all the same
+            await engine.drain(settings.shutdown_seconds)
 
 
 def require_shareable(settings: Settings, *, workers: int) -> None:

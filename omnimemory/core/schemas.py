@@ -33,6 +33,7 @@ from omnimemory.core.results import (
 )
 from omnimemory.core.scope import (
     AppId,
+    GivenMetadata,
     Metadata,
     Role,
     Scope,
@@ -90,7 +91,7 @@ class Message(Request):
     name: str | None = None
     timestamp: Time | None = None
     id: str | None = None
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: GivenMetadata = Field(default_factory=dict)
 
     @field_validator("content")
     @classmethod
@@ -116,7 +117,7 @@ class UserMessages(Request):
     user_id: UserId
     session_id: SessionId | None = None
     messages: list[Message] = Field(min_length=1)
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: GivenMetadata = Field(default_factory=dict)
 
 
 class AgentMemoryRequest(Request):
@@ -126,7 +127,7 @@ class AgentMemoryRequest(Request):
     user_id: UserId
     session_id: SessionId | None = None
     messages: str | list[Message] = Field(min_length=1)
-    metadata: Metadata = Field(default_factory=dict)
+    metadata: GivenMetadata = Field(default_factory=dict)
 
 
 class ConversationSummaryRequest(Request):

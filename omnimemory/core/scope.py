@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, JsonValue
 
 from omnimemory.core.base import Request
 from omnimemory.core.ids import check_id
+from omnimemory.core.metadata import check_metadata
 
 
 def _utc(value: datetime) -> datetime:
@@ -20,6 +21,8 @@ AppId = Annotated[str, BeforeValidator(lambda v: check_id(v, "app_id"))]
 UserId = Annotated[str, BeforeValidator(lambda v: check_id(v, "user_id"))]
 SessionId = Annotated[str, BeforeValidator(lambda v: check_id(v, "session_id"))]
 Metadata = dict[str, JsonValue]
+GivenMetadata = Annotated[Metadata, BeforeValidator(check_metadata)]
+"""As callers hand it in; what is stored is read as it is."""
 Role = Literal["user", "assistant", "system", "tool"]
 
 

@@ -1,8 +1,8 @@
 """Every setting, its environment variable, its default. Nothing else reads the environment.
 
 A variable may also stand in a ``.env`` file of the working directory; the environment wins.
-An empty variable counts as unset. A variable ``X_FILE`` of the environment names a file that holds
-what ``X`` would say, as mounted secrets do; ``X`` itself wins.
+An empty variable counts as unset. A variable ``X_FILE``, in either place, names a file that holds what
+``X`` would say, as mounted secrets do; ``X`` itself wins.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
+from dotenv import dotenv_values
 from platformdirs import user_data_path
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -19,12 +20,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from omnimemory.core.errors import ConfigError
 from omnimemory.core.providers import canonical_provider
 from omnimemory.core.scoring import ScoringWeights
+from omnimemory.core.variables import Source, from_files, warn_of_near_misses
+
+_DOTENV = ".env"
 
 
 def _threshold(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() == "auto":
         return None
     return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 Threshold = Annotated[Annotated[float, Field(ge=-1, le=1)] | None, BeforeValidator(_threshold)]
@@ -42,7 +50,7 @@ class Settings(BaseSettings):
     A threshold of None is ``auto``: calibrated for the embedder, as cosine scales do not transfer.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=".env", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=_DOTENV, env_ignore_empty=True)
 
     # Chat model; none configured means the extractive agents.
     llm_api_key: SecretStr | None = _env("LLM_API_KEY", None, "key of the chat model's provider")
@@ -91,6 +99,8 @@ class Settings(BaseSettings):
     home: Path = Field(
         default_factory=lambda: user_data_path("omnimemory", appauthor=False),
         validation_alias="OMNIMEMORY_HOME",
+        description="folder of the ledger, the embedded store, the daemon and the key that seals callback "
+        "headers; default: the platform's user data folder, as ~/.local/share/omnimemory",
     )
     ledger_url: str | None = _env(
         "OMNIMEMORY_LEDGER_URL",
@@ -261,14 +271,23 @@ class Settings(BaseSettings):
     cors_origins: str | None = _env(
         "OMNIMEMORY_CORS_ORIGINS", None, "web origins that may call the REST API, separated by commas"
     )
+    flush_seconds: float = _env(
+        "OMNIMEMORY_FLUSH_SECONDS", 30, "seconds a flush waits for its notes; then it answers pending", ge=0
+    )
+    request_drain_seconds: int = _env(
+        "OMNIMEMORY_REQUEST_DRAIN_SECONDS",
+        5,
+        "seconds requests under way may take once the server is told to stop; then they get a 503",
+        ge=0,
+    )
     shutdown_seconds: float = _env(
-        "OMNIMEMORY_SHUTDOWN_SECONDS", 10, "seconds a stopping server finishes queued work", ge=0
+        "OMNIMEMORY_SHUTDOWN_SECONDS", 10, "seconds a stopping server finishes queued work after that", ge=0
     )
 
     # Observability.
     metrics_server: bool = _env("OMNIMEMORY_ENABLE_METRICS_SERVER", False, "Prometheus endpoint")
     metrics_port: int = _env("OMNIMEMORY_METRICS_PORT", 9001, "its port", ge=1, le=65535)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _env(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = _env(
         "LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"
     )
     metrics_host: str = _env(
@@ -294,6 +313,9 @@ class Settings(BaseSettings):
         "LOG_DIR", None, "folder for log files, five of at most 10 MB; unset: standard error alone"
     )
     log_format: Literal["console", "json"] = _env("LOG_FORMAT", "console", "console or json")
+    access_log: bool = _env(
+        "OMNIMEMORY_ACCESS_LOG", True, "a line at INFO for each request: method, route, status, time, key"
+    )
 
     @classmethod
     def load(cls, overrides: Mapping[str, object] | None = None) -> Settings:
@@ -305,8 +327,13 @@ class Settings(BaseSettings):
         given = cast("dict[str, Any]", dict(overrides or {}))
         if unknown := sorted(set(given) - set(cls.model_fields)):
             raise ConfigError(f"no such setting: {', '.join(unknown)}; known: {', '.join(cls.model_fields)}")
+        sources = _sources()
+        warn_of_near_misses(_VARIABLES, sources)
         try:
-            return cls(**_from_files() | {variable_of(field): value for field, value in given.items()})
+            return cls(
+                **from_files(_VARIABLES, sources)
+                | {variable_of(field): value for field, value in given.items()}
+            )
         except (ValidationError, SettingsError) as exc:
             raise ConfigError(_explain(exc)) from exc
 
@@ -344,18 +371,11 @@ _EXAMPLES = {
 }
 
 
-def _from_files() -> dict[str, str]:
-    found = {}
-    for variable in _VARIABLES:
-        path = os.environ.get(f"{variable}_FILE")
-        if path and not os.environ.get(variable):
-            try:
-                found[variable] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeError) as exc:
-                raise ConfigError(
-                    f"{variable}_FILE: {path} cannot be read ({type(exc).__name__}); name a text file"
-                ) from exc
-    return {variable: value for variable, value in found.items() if value}
+def _sources() -> tuple[Source, Source]:
+    try:
+        return os.environ, dotenv_values(_DOTENV)
+    except (OSError, UnicodeError) as exc:
+        raise ConfigError(f"{_DOTENV} cannot be read ({type(exc).__name__}); make it a text file") from exc
 
 
 def _explain(error: ValidationError | SettingsError) -> str:

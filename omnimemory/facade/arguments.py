@@ -12,12 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from omnimemory.core.base import describe
 from omnimemory.core.errors import InvalidRequest
 from omnimemory.core.schemas import Metadata
+from omnimemory.core.scope import GivenMetadata
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 MOST = 1000
 _METADATA: TypeAdapter[Metadata] = TypeAdapter(Metadata)
+_GIVEN: TypeAdapter[Metadata] = TypeAdapter(GivenMetadata)
 
 
 def instance(value: object, kind: type[T], name: str) -> T:
@@ -65,7 +67,7 @@ def optional_metadata(value: object, name: str) -> Metadata | None:
     if value is None:
         return None
     try:
-        return _METADATA.validate_python(value)
+        return _GIVEN.validate_python(value)
     except ValidationError as exc:
         raise InvalidRequest(f"{name} must map names to JSON values: {describe(exc)}") from exc
 

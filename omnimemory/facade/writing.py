@@ -84,7 +84,8 @@ class Writing(Connection):
         """Add one message to the session's batch; a full batch is synthesised.
 
         The batch is the ledger: it survives a restart. A ``message_id`` makes a repeat harmless.
-        Returns ``status`` ("pending" or "flushed"), ``pending_messages``, ``batch_size``, ``task_id``.
+        Returns ``status`` ("pending" or "flushed"), ``pending_messages``, ``batch_size``, ``task_id``, and
+        in ``held`` why queued tasks wait, as for the daily cap.
         """
         message = Message(role=role, content=content, id=message_id, timestamp=timestamp, name=name)
         return await self.ingest(
@@ -175,11 +176,14 @@ class Writing(Connection):
             "pending_messages": appended.pending,
             "batch_size": self.settings.default_max_messages,
             "task_id": appended.task_id,
+            "held": appended.held,
         }
 
 
 def _stored(appended: Appended) -> str:
-    return f"{sum(appended.stored)} of {len(appended.turns)} messages are new and stored"
+    new, given = sum(appended.stored), len(appended.turns)
+    messages, are = "message" if given == 1 else "messages", "is" if new == 1 else "are"
+    return f"{new} of {given} {messages} {are} new and stored"
 
 
 def _accepted(scope: Scope, appended: Appended) -> Response:

@@ -49,6 +49,14 @@ class ApiKey(Frozen):
         return self.revoked_at is None
 
 
+def default_rights(apps: Collection[str] | None, users: Collection[str] | None) -> frozenset[Right]:
+    """What a key may do that nobody gave rights. What one monitors is the whole server, so a key that is
+    bound to apps or users has that right only where it is named.
+    """
+    bound = apps is not None or users is not None
+    return frozenset({Right.READ, Right.WRITE}) if bound else frozenset(Right)
+
+
 def secret_hash(secret: str) -> str:
     """What is stored and compared instead of a key's secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
@@ -65,14 +73,15 @@ class ApiKeys(Operations):
         *,
         apps: Collection[str] | None = None,
         users: Collection[str] | None = None,
-        rights: Collection[Right] = tuple(Right),
+        rights: Collection[Right] | None = None,
     ) -> tuple[ApiKey, str]:
-        """A new key, and its secret, which nobody can read back later.
+        """A new key, and its secret, which nobody can read back later. See ``default_rights``.
 
         Raises:
             InvalidRequest: a blank label, an unusable id, or no app, user or right in a given list.
         """
         key_id = secrets.token_hex(4)
+        allowed = default_rights(apps, users) if rights is None else rights
         secret = f"om_{key_id}_{secrets.token_urlsafe(32)}"
         values = {
             "id": key_id,
@@ -80,7 +89,7 @@ class ApiKeys(Operations):
             "label": check_id(label, "label"),
             "apps": _names("apps", apps, "app_id"),
             "users": _names("users", users, "user_id"),
-            "rights": _text("rights", sorted(Right(right).value for right in rights)),
+            "rights": _text("rights", sorted(Right(right).value for right in allowed)),
             "created_at": self._now(),
             "revoked_at": None,
         }

@@ -20,7 +20,12 @@ class ServerProcess:
     """``run_api_server.py`` over a home folder, on a free port; killed on leaving."""
 
     def __init__(self, home: Path, **environment: str) -> None:
-        self._environment = {"OMNIMEMORY_HOME": str(home), "OMNIMEMORY_API_PORT": "0", **environment}
+        self._environment = {
+            "OMNIMEMORY_HOME": str(home),
+            "OMNIMEMORY_API_PORT": "0",
+            "OMNIMEMORY_ACCESS_LOG": "false",  # its log is read at the end, and a pipe holds little
+            **environment,
+        }
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.promises.talk import eventually
 
 from .requests import ANN, BY_ID, SAID, SCOPED, V1, Ask
 from .serving import opened
@@ -271,6 +278,42 @@ async def test_what_cannot_be_used_is_refused_as_problem_details(
         assert problem["request_id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "words"),
+    [
+        ("POST", "/memories/query", {"json": {**ANN, "query": " "}}, "body.query: is blank; give it text"),
+        (
+            "GET",
+            "/memories?app_id=shop&cursor=x",
+            {},
+            "query.cursor: must be the next_cursor of an earlier page",
+        ),
+        (
+            "GET",
+            "/memories/query?app_id=shop&query=a&filters=topic",
+            {},
+            "query.filters.0: must be a name and a text, as topic:travel",
+        ),
+    ],
+)
+async def test_a_refusal_says_in_words_what_is_wanted(
+    method: str, path: str, sent: dict[str, Any], words: str
+) -> None:
+    async with opened() as client:
+        answer = await client.request(method, V1 + path, **sent)
+        assert (answer.status_code, answer.json()["detail"]) == (422, words)
+
+
+async def test_an_accepted_conversation_is_counted_in_words() -> None:
+    async with opened(synthesis=False) as client:
+        for texts, words in (
+            (["I live in Oslo."], "1 of 1 message is new and stored"),
+            (["I live in Oslo.", "I like tea."], "2 of 2 messages are new and stored"),
+        ):
+            answer = await client.post(f"{V1}/memories", json=conversation(*texts))
+            assert answer.json()["message"] == words
+
+
 async def test_another_method_is_told_which_ones_there_are() -> None:
     async with opened() as client:
         assert (await client.put(f"{V1}/memories")).headers["allow"] == "GET, POST"
@@ -328,6 +371,41 @@ async def test_the_server_tells_how_it_does() -> None:
         assert (await client.get("/health/ready")).json() == {"status": "ready"}
         assert "process_" in (await client.get("/metrics")).text
         assert (await client.get(f"{V1}/system/pool-stats")).json()["provider"] == "qdrant-local"
+
+
+async def test_a_ledger_that_cannot_be_written_is_not_ready(home: Path) -> None:
+    async with opened() as client:
+        with closing(sqlite3.connect(home / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")  # as a backup does that never ends
+            asked = await client.get("/health/ready")
+            assert asked.status_code == 503
+            assert int(asked.headers["retry-after"]) > 0
+            other.execute("ROLLBACK")
+
+        async def ready_again() -> bool:
+            return (await client.get("/health/ready")).status_code == 200
+
+        await eventually(ready_again)
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/health/live", "/health/ready", "/docs", "/redoc"])
+async def test_head_is_answered_where_get_is_asked_by_those_who_watch(path: str) -> None:
+    async with opened() as client:
+        assert (await client.head(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_pages_run_their_own_scripts_and_reach_this_server_alone(path: str) -> None:
+    async with opened() as client:
+        answer = await client.get(path)
+        rules = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+        assert rules["default-src"] == "'none'"
+        assert "unsafe" not in rules["script-src"]
+        scripts = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+        for script in scripts:
+            digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in rules["script-src"]
+        assert not [rule for rule in rules.values() if "//" in rule or "*" in rule]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])

@@ -150,6 +150,37 @@ async def test_keys_of_the_ledger_count_until_they_are_revoked(
         assert [one.id for one in await ledger.api_keys()] == [key.id, other.id]
 
 
+@pytest.mark.parametrize("bound", [{"apps": ["shop"]}, {"users": ["ann"]}], ids=str)
+async def test_a_bound_key_watches_the_server_only_where_that_is_said(bound: dict[str, list[str]]) -> None:
+    given = keys({"key": "k", **bound}, {"key": "watching", **bound, "rights": ["read", "monitor"]})
+    async with opened(api_keys=given) as client:
+        for ask in SERVER:
+            assert (await asked(client, ask, headers=bearer("k"))).status_code == 403
+            assert (await asked(client, ask, headers=bearer("watching"))).status_code == 200
+        assert (await client.get(f"{V1}/memories", params=ANN, headers=bearer("k"))).status_code == 200
+
+
+async def test_a_made_key_has_the_rights_of_a_configured_one(tmp_path: Path) -> None:
+    async with Ledger(file_url(tmp_path / "ledger.db")) as ledger:
+        bound, _ = await ledger.create_api_key("shop", apps=["shop"])
+        free, _ = await ledger.create_api_key("all")
+        named, _ = await ledger.create_api_key("watch", apps=["shop"], rights=[Right.MONITOR])
+    assert bound.rights == {Right.READ, Right.WRITE}
+    assert free.rights == set(Right)
+    assert named.rights == {Right.MONITOR}
+
+
+@pytest.mark.parametrize(
+    ("host", "given", "warned"),
+    [("0.0.0.0", None, True), ("0.0.0.0", "k", False), ("127.0.0.1", None, False)],
+)
+async def test_a_start_beyond_this_machine_without_keys_is_warned_of(
+    host: str, given: str | None, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(api_host=host, api_keys=given):
+        assert ("OMNIMEMORY_API_KEYS" in caplog.text) is warned
+
+
 async def test_the_ledger_holds_no_secret(tmp_path: Path) -> None:
     async with Ledger(file_url(tmp_path / "ledger.db")) as ledger:
         key, secret = await ledger.create_api_key("shop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +16,13 @@ from omnimemory.api.server import create_app
 from .serving import Running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "API_SPECIFICATION.md").read_text()
+SHOWN = re.findall(
+    r"^```bash\n(curl .*?)\n```\n\n(?:.*?\n\n)??```(json|text)\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE
+)
+"""Each call with the form of its answer and an example of it, before any other call."""
 LINES = re.findall(r"^```bash\n(curl .*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+FREE = frozenset({"metadata", "result"})
+"""Which names are in there differs from memory to memory and from task to task."""
 HOST = "http://127.0.0.1:8001"
 KEY = "the-key-of-the-page"
 SHOP = {"app_id": "shop", "user_id": "ann"}
@@ -81,8 +88,25 @@ def test_every_call_of_the_schema_has_a_line() -> None:
     assert shown == described
 
 
-@pytest.mark.parametrize("line", LINES, ids=lambda line: line.split(HOST)[1].split('"')[0].split("?")[0])
-def test_the_line_works_as_it_stands(line: str, running: Running, ids: Ids) -> None:
+def test_every_line_is_followed_by_an_answer() -> None:
+    assert [line for line, _, _ in SHOWN] == LINES
+
+
+def names(value: object) -> object:
+    """A JSON value without its texts and numbers: its names, and those of a list's first member."""
+    if isinstance(value, dict):
+        return {name: None if name in FREE else names(inner) for name, inner in value.items()}
+    return [names(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+@pytest.mark.parametrize(
+    ("line", "form", "example"),
+    SHOWN,
+    ids=lambda text: text.split(HOST)[1].split('"')[0].split("?")[0] if HOST in text else "",
+)
+def test_the_line_works_as_it_stands_and_answers_as_shown(
+    line: str, form: str, example: str, running: Running, ids: Ids
+) -> None:
     done = subprocess.run(
         ["bash", "-c", line.replace(HOST, running.url).replace("curl ", "curl -sS --fail-with-body ", 1)],
         env={
@@ -99,3 +123,5 @@ def test_the_line_works_as_it_stands(line: str, running: Running, ids: Ids) -> N
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout
+    if form == "json":
+        assert names(json.loads(done.stdout)) == names(json.loads(example))

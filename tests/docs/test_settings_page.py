@@ -13,8 +13,9 @@ _HEAD = """# Settings
 
 Each is an environment variable, a line of a `.env` file in the working directory, and a keyword
 argument of the SDK (the second column). The environment wins over the file, arguments win over both.
-An empty variable counts as unset. What is wrong is a `ConfigError` that names the variable and shows
-a right value.
+An empty variable counts as unset. A variable with `_FILE` at its end, in either place, names a file that
+holds the value; the variable itself wins. What is wrong is a `ConfigError` that names the variable and
+shows a right value; a name that is nearly one of these is warned of.
 
 | variable | argument | default | meaning |
 |---|---|---|---|
@@ -23,6 +24,10 @@ a right value.
 
 def test_the_settings_page_lists_every_setting_with_its_default() -> None:
     assert PAGE.read_text() == page(), "write what page() returns to docs/SETTINGS.md"
+
+
+def test_every_setting_has_a_meaning() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
 def page() -> str:

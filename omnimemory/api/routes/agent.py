@@ -17,8 +17,14 @@ from omnimemory.sdk import AgentMemorySDK
 
 router = APIRouter(prefix="/agent", tags=["agent"], route_class=JsonRoute, responses=PROBLEMS)
 
-# Told in words: tools that read schemas cannot make up a URL for a header.
-CallbackHeader = Annotated[CallbackUrl | None, Header(alias="X-Callback-URL", include_in_schema=False)]
+CallbackHeader = Annotated[
+    CallbackUrl | None,
+    Header(
+        alias="X-Callback-URL",
+        description="The callback, where the body has no `callback_url`.",
+        openapi_examples={"a hook": {"value": "https://example.com/hook"}},
+    ),
+]
 
 
 @router.post("/memories", status_code=202, response_model=answers.Accepted, responses=STORING)

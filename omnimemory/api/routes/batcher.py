@@ -48,18 +48,26 @@ async def memory_batcher_add_message(
 
 @router.post("/flush", response_model=answers.Flushed)
 async def flush(body: FlushBody, call: Calling, idempotency_key: IdempotencyKey = None) -> Response:
-    """Synthesise what waits in batches now."""
+    """Synthesise what waits in batches now; with `wait` the answer comes when the notes are there.
+
+    It comes as `pending` after `OMNIMEMORY_FLUSH_SECONDS`, and at once while the daily cap holds tasks.
+    """
     memory = call.memory(Right.WRITE, body.app_id, body.user_id)
     scope = Scope(app_id=body.app_id, user_id=body.user_id, session_id=body.session_id)
 
     async def work() -> dict[str, Any]:
-        made = await memory.flush(scope, wait=body.wait)
-        pending = await call.service.engine.ledger.pending(scope)
+        engine = call.service.engine
+        made = await memory.flush(scope, wait=False)
+        done = not body.wait or await call.while_heard(
+            engine.settle(scope, timeout=memory.settings.flush_seconds)
+        )
+        pending = await engine.ledger.pending(scope)
         return {
-            "status": "pending" if pending else "flushed",
+            "status": "flushed" if done and not pending else "pending",
             "pending_messages": pending,
             "batch_size": memory.settings.default_max_messages,
             "task_ids": made,
+            "held": engine.ledger.held,
             "last_delivery": await _last_delivery(call, scope, fresh=True),
         }
 

@@ -32,12 +32,14 @@ class GraphParameters(ScopeParameters):
     """The drawing's form."""
 
     format: Literal["mermaid", "dot", "html"] = "mermaid"
+    """`html` is a page that stands alone."""
 
 
 class ReportParameters(ScopeParameters):
     """The report's form."""
 
     format: Literal["markdown", "text", "json"] = "markdown"
+    """The report's form."""
 
 
 @router.get("", response_model=answers.Chain)

@@ -25,7 +25,7 @@ from omnimemory.ledger.api_keys import Right
 
 router = APIRouter(prefix="/memories", tags=["memories"], route_class=JsonRoute, responses=PROBLEMS)
 
-MemoryId = Annotated[str, Path(min_length=1, max_length=256)]
+MemoryId = Annotated[str, Path(min_length=1, max_length=256, description="The memory's id.")]
 
 
 def no_memory(memory_id: str) -> NotFound:

@@ -15,7 +15,7 @@ from omnimemory.ledger.api_keys import Right
 
 router = APIRouter(prefix="/tasks", tags=["tasks"], route_class=JsonRoute, responses=PROBLEMS)
 
-TaskId = Annotated[str, Path(min_length=1, max_length=256)]
+TaskId = Annotated[str, Path(min_length=1, max_length=256, description="The task's id.")]
 
 
 @router.get("", response_model=answers.Tasks)
