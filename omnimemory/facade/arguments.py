@@ -104,13 +104,13 @@ def whole_number(value: object, name: str, *, most: int | None = MOST) -> int:
 
 def members(kind: type[E], values: object) -> frozenset[E]:
     """The enum members that a caller's words name."""
-    known = ", ".join(member.value for member in kind)
-    if not isinstance(values, Iterable):
-        raise InvalidRequest(f"a list of words is expected, got {values!r}; use {known}")
     try:
+        if not isinstance(values, Iterable):
+            raise ValueError(f"a list of words is expected, got {values!r}")
         found = frozenset(kind(word) for word in ([values] if isinstance(values, str) else values))
+        if not found:
+            raise ValueError("nothing asked for")
     except ValueError as exc:
+        known = ", ".join(member.value for member in kind)
         raise InvalidRequest(f"{exc}; use {known}") from exc
-    if not found:
-        raise InvalidRequest(f"nothing asked for; use {known}")
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,6 +33,7 @@ _ON_LOOP = 2_500
 """Characters that wordllama embeds in well under a millisecond, so that no thread is worth its while."""
 _MINILM_WINDOW = 256
 _MINILM_BATCH = 32
+_LOADING = threading.Lock()
 
 
 class WordLlamaEmbedder:
@@ -203,8 +205,14 @@ class _SentenceNetwork:
         return means
 
 
-@functools.cache
 def _wordllama() -> _TokenTable:
+    """Loaded once, whoever asks for it at the same time."""
+    with _LOADING:
+        return _load_wordllama()
+
+
+@functools.cache
+def _load_wordllama() -> _TokenTable:
     home = _package("wordllama", "EMBEDDING_PROVIDER=wordllama", "wordllama")
     from safetensors import safe_open
     from tokenizers import Tokenizer
