@@ -222,6 +222,7 @@ def _load_wordllama() -> _TokenTable:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    tokenizer.model._resize_cache(0)  # noqa: SLF001  # it would keep whole texts, 10,000 of them: 40 MB
     with safe_open(str(weights_file), framework="np") as weights:
         return _TokenTable(tokenizer, weights.get_tensor("embedding.weight"))
 

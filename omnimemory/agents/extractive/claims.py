@@ -88,7 +88,7 @@ LONGEST = 600
 """Characters up to which a text is read as a statement."""
 
 
-@lru_cache(maxsize=1 << 13)
+@lru_cache(maxsize=1 << 10)
 def read(text: str) -> tuple[Claim, ...]:
     """The claims of a statement; () for what is not English or cannot be read."""
     if len(text) > LONGEST or not is_english(text):

@@ -46,7 +46,7 @@ class _Reading:
     digits: frozenset[str]
 
 
-@lru_cache(maxsize=1 << 13)
+@lru_cache(maxsize=1 << 10)
 def _reading(text: str) -> _Reading:
     if len(text) > LONGEST:
         return _Reading(normalised(text), False, (), (), frozenset(), frozenset())
