@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omnimemory.core.base import Frozen
 from omnimemory.core.errors import OmniMemoryError
-from omnimemory.core.schemas import Scope
 from omnimemory.models.base import Prompt
 
 if TYPE_CHECKING:
@@ -32,22 +31,25 @@ class Part(NamedTuple):
     name: str
     attempt: Callable[[], Awaitable[object]]
 
-    async def examined(self) -> PartHealth:
-        """Whether it works, known in ``TRY_SECONDS`` at the latest."""
+    async def examined(self, *, within: float = TRY_SECONDS) -> PartHealth:
+        """Whether it works; what takes longer than ``within`` seconds does not."""
         error = None
         try:
-            async with asyncio.timeout(TRY_SECONDS):
+            async with asyncio.timeout(within):
                 await self.attempt()
         except OmniMemoryError as exc:
             error = str(exc)
         except TimeoutError:
-            error = f"no answer within {TRY_SECONDS:g} seconds"
+            error = f"no answer within {within:g} seconds"
         return PartHealth(part=self.part, name=self.name, error=error)
 
 
 def parts_of(engine: Engine) -> Iterator[Part]:
-    """The ledger, the store, the embedder and, when configured, the chat model."""
-    yield Part("ledger", "ledger", lambda: engine.ledger.count(Scope(app_id="health")))
+    """The ledger, the store, the embedder and, when configured, the chat model, which costs a call.
+
+    The ledger is written to, without a change: no lease is prolonged.
+    """
+    yield Part("ledger", "ledger", lambda: engine.ledger.heartbeat((), lease_seconds=TRY_SECONDS))
     yield Part("store", engine.settings.provider, engine.store.check)
     yield Part("embedder", engine.embedder.name, lambda: engine.embedder.embed(["health"]))
     if (model := engine.chat_model) is not None:

@@ -133,9 +133,8 @@ def _marks(text: bytes) -> int:
 
 def _has_too_many_values(body: bytes) -> bool:
     """As ``_marks``, without those inside of texts."""
-    texts = (
-        body.count(b'"') - body.count(b'\\"')
-    ) // 2  # at least: not every one behind a backslash is escaped
+    quotes = body.count(b'"') - body.count(b'\\"')  # at least: not every one behind a backslash is escaped
+    texts = quotes // 2
     return texts > MOST_VALUES or _marks(_TEXTS.sub(b"", body)) > MOST_VALUES
 
 

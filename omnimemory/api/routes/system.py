@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -66,15 +65,9 @@ async def ready(call: Calling) -> Response:
 async def health(call: Calling) -> Response:
     """Whether ledger, store and embedder work, and which models are configured."""
     service = call.monitor()
-    engine, parts = service.engine, service.checks
-    ledger, store, embedder = await asyncio.gather(parts.ledger(), parts.store(), parts.embedder())
-    checks = {
-        "ledger": _check(ledger, "ledger"),
-        "store": _check(store, service.settings.provider),
-        "embedder": _check(embedder, engine.embedder.name),
-        "model": _check(True, engine.agents.name),
-    }
-    works = ledger and store and embedder
+    checks = {one.part: _check(one.error is None, one.name) for one in await service.checks.all()}
+    checks["model"] = _check(True, service.engine.agents.name)
+    works = all(check["status"] == "ok" for check in checks.values())
     found = {"status": "ok" if works else "failing", "version": VERSION, "checks": checks}
     return Json(found, 200 if works else 503, {} if works else {"Retry-After": "5"})
 
