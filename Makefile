@@ -44,6 +44,7 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.engine
 	$(BIN)/python -m benchmarks.frameworks
+	$(BIN)/python -m benchmarks.service
 
 clean:
 	rm -rf $(VENV) $(MIN) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
