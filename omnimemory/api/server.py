@@ -5,6 +5,7 @@ Settings are read when the server starts, not at import; the engine runs on the 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 logs.configure(Settings.load())
             async with service_from(settings or Settings.load()) as service:
                 app.state.service = service
+                gc.freeze()  # what is made by now stays: collections, and their pauses, leave it out
                 yield
         except OmniMemoryError as exc:
             app.state.failure = exc

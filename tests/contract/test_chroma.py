@@ -47,6 +47,8 @@ def remote(server: ChromaServer, **options: object) -> ChromaRemoteStore:
 
 
 class TestChromaRemote(VectorStoreSuite):
+    paged = 2_000  # the folder, below, pages through all 10,000 in the same way
+
     @pytest.fixture
     def make_store(self, chroma_server: ChromaServer) -> Callable[[], ChromaRemoteStore]:
         database = fresh_database(chroma_server)

@@ -89,7 +89,7 @@ def on_postgres(postgres: PostgresServer, home: Path) -> Server:
 SERVERS = {"chroma": chroma, "mongodb": mongodb, "qdrant": qdrant}
 
 
-@pytest.fixture(params=[*SERVERS, "postgresql"])
+@pytest.fixture(params=["chroma", pytest.param("mongodb", marks=pytest.mark.slow), "qdrant", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     if request.param == "postgresql":
         yield on_postgres(request.getfixturevalue("postgres"), tmp_path / "ledger")
