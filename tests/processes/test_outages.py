@@ -89,7 +89,11 @@ def on_postgres(postgres: PostgresServer, home: Path) -> Server:
 SERVERS = {"chroma": chroma, "mongodb": mongodb, "qdrant": qdrant}
 
 
-@pytest.fixture(params=["chroma", pytest.param("mongodb", marks=pytest.mark.slow), "qdrant", "postgresql"])
+SLOWER = [pytest.param(name, marks=pytest.mark.slow) for name in ("chroma", "mongodb")]
+"""Stopped in the long form of the tests only: it takes them ten seconds to come and go."""
+
+
+@pytest.fixture(params=["qdrant", "postgresql", *SLOWER])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     if request.param == "postgresql":
         yield on_postgres(request.getfixturevalue("postgres"), tmp_path / "ledger")
